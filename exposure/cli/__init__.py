@@ -1,0 +1,1 @@
+"""The command line: one file a command group, no logic. Heavy libraries load inside commands only."""

@@ -1,0 +1,489 @@
+"""``exposure score``, ``stress`` and ``rebalance``: what a portfolio is, what would happen, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from exposure.cli.options import (
+    AllowRejects,
+    AsOf,
+    BenchmarkFile,
+    Content,
+    FailOn,
+    Format,
+    Holdings,
+    Json,
+    MandateFile,
+    MaxAge,
+    Output,
+    Quiet,
+    parse_date,
+    parse_number,
+    parse_pairs,
+)
+from exposure.cli.output import (
+    STATE_MARKS,
+    aligned,
+    chosen_format,
+    emit,
+    emit_json,
+    percent,
+    say,
+    signed_percent,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exposure.optimiser.planning import Plan
+    from exposure.pipeline import Inputs
+
+EXIT_BREACH = 4
+SAMPLE = "portfolios/ai-servers/holdings.csv --as-of 2025-01-24"
+
+Scenarios = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("-s", "--scenario", metavar="ID", help="A scenario; may be given more than once."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    app.command(
+        name="score",
+        help=(
+            "Exposure of a portfolio to each factor, with interval, coverage and who contributes.\n\nExamples:\n\n"
+            f"  exposure score {SAMPLE}\n\n  exposure score {SAMPLE} --json"
+        ),
+    )(score_command)
+    app.command(
+        name="stress",
+        help=(
+            "What sanction scenarios would do to a portfolio: losers and winners.\n\nExamples:\n\n"
+            f"  exposure stress {SAMPLE} --all\n\n  exposure stress {SAMPLE} -s foundry_16nm_cut -s hbm_ban --json"
+        ),
+    )(stress_command)
+    app.command(
+        name="rebalance",
+        help=(
+            "Trades that bring every exposure and scenario loss inside the mandate.\n\nExamples:\n\n"
+            f"  exposure rebalance {SAMPLE}\n\n"
+            f"  exposure rebalance {SAMPLE} --cap entity_list_status=0.2 --max-turnover 40%"
+        ),
+    )(rebalance_command)
+
+
+def score_command(
+    holdings: Holdings,
+    as_of: AsOf = None,
+    mandate: MandateFile = None,
+    benchmark: BenchmarkFile = None,
+    by: Annotated[str, typer.Option("--by", help="factor, listing or evidence.")] = "factor",
+    content: Content = None,
+    kind: Format = "table",
+    as_json: Json = False,
+    output: Output = None,
+    allow_rejects: AllowRejects = False,
+    max_age: MaxAge = None,
+    fail_on: FailOn = None,
+    quiet: Quiet = False,
+) -> int:
+    """Score a portfolio."""
+    from exposure.attribution import score
+    from exposure.pipeline import factor_limits, prepare
+
+    chosen = chosen_format(kind, as_json)
+    inputs = prepare(
+        holdings,
+        as_of=parse_date(as_of),
+        mandate=mandate,
+        benchmark=benchmark,
+        content=content,
+        allow_rejects=allow_rejects,
+        max_age=max_age,
+    )
+    scores = score(inputs.book, inputs.catalog)
+    limits = factor_limits(inputs, scores)
+    if chosen == "json":
+        emit_json(_score_json(inputs, scores.to_dict(), limits), output)
+    elif by == "listing":
+        emit(scores.positions, chosen, output)
+    elif by == "evidence":
+        emit(scores.issuers, chosen, output)
+    elif chosen == "table":
+        for line in _talk(inputs):
+            say(line, quiet=quiet)
+        typer.echo(_score_table(inputs, scores.factors, limits), nl=False)
+        say(f"next: exposure stress {_again(holdings, inputs)} --all", quiet=quiet)
+    else:
+        emit(scores.factors, chosen, output)
+    return _exit_code(limits, fail_on)
+
+
+def stress_command(
+    holdings: Holdings,
+    as_of: AsOf = None,
+    scenario: Scenarios = None,
+    every: Annotated[bool, typer.Option("--all", help="All scenarios of the catalogue.")] = False,
+    shock: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--shock", metavar="NODE=-0.4", help="A what-if: this node loses 40% of its supply."
+        ),
+    ] = None,
+    severity: Annotated[str, typer.Option("--severity", help="low, base, high or all.")] = "base",
+    by: Annotated[str, typer.Option("--by", help="scenario or listing.")] = "scenario",
+    mandate: MandateFile = None,
+    benchmark: BenchmarkFile = None,
+    content: Content = None,
+    kind: Format = "table",
+    as_json: Json = False,
+    output: Output = None,
+    allow_rejects: AllowRejects = False,
+    max_age: MaxAge = None,
+    quiet: Quiet = False,
+) -> int:
+    """Stress a portfolio."""
+    import polars as pl
+
+    from exposure.pipeline import prepare
+    from exposure.scenarios.stressing import stress
+
+    chosen = chosen_format(kind, as_json)
+    if severity not in ("low", "base", "high", "all"):
+        raise typer.BadParameter(f"--severity {severity!r} must be low, base, high or all")
+    nodes = {
+        name: parse_number(value, "--shock")
+        for name, value in parse_pairs(shock or [], "--shock").items()
+    }
+    if not (scenario or every or nodes):
+        raise typer.BadParameter(
+            "name scenarios with -s ID, or --all, or a node with --shock NODE=-0.4"
+        )
+    inputs = prepare(
+        holdings,
+        as_of=parse_date(as_of),
+        mandate=mandate,
+        benchmark=benchmark,
+        content=content,
+        allow_rejects=allow_rejects,
+        max_age=max_age,
+    )
+    wanted = None if every else list(scenario or [])
+    result = stress(inputs.book, inputs.catalog, wanted, node_shocks=nodes, risk=inputs.risk)
+    portfolio, positions = result.portfolio, result.positions
+    if severity != "all":
+        portfolio = portfolio.filter(pl.col("severity") == severity)
+        positions = positions.filter(pl.col("severity") == severity)
+    if chosen == "json":
+        emit_json(
+            {
+                "as_of": inputs.book.as_of,
+                "portfolio": inputs.book.name,
+                "rows": portfolio.to_dicts(),
+                "positions": positions.to_dicts(),
+            },
+            output,
+        )
+    elif chosen == "table" and by == "scenario":
+        for line in _talk(inputs):
+            say(line, quiet=quiet)
+        typer.echo(_stress_table(inputs, portfolio), nl=False)
+        say(f"next: exposure rebalance {_again(holdings, inputs)}", quiet=quiet)
+    else:
+        emit(positions if by == "listing" else portfolio, chosen, output)
+    return 0
+
+
+def rebalance_command(
+    holdings: Holdings,
+    as_of: AsOf = None,
+    mandate: MandateFile = None,
+    benchmark: BenchmarkFile = None,
+    scenario: Scenarios = None,
+    cap: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--cap", metavar="FACTOR=0.55", help="Cap a factor, in place of the mandate's cap."
+        ),
+    ] = None,
+    max_turnover: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--max-turnover", metavar="10%", help="Turnover Σ|Δw|, in place of the mandate's."
+        ),
+    ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Hold factor limits at the upper scores.")
+    ] = False,
+    trades: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--trades", metavar="FILE", help="Write the orders as CSV."),
+    ] = None,
+    content: Content = None,
+    kind: Format = "table",
+    as_json: Json = False,
+    output: Output = None,
+    allow_rejects: AllowRejects = False,
+    max_age: MaxAge = None,
+    quiet: Quiet = False,
+) -> int:
+    """Rebalance a portfolio."""
+    from exposure.optimiser.planning import rebalance
+    from exposure.pipeline import need_mandate, prepare
+
+    chosen = chosen_format(kind, as_json)
+    caps = {
+        name: parse_number(value, "--cap")
+        for name, value in parse_pairs(cap or [], "--cap").items()
+    }
+    turnover = None if max_turnover is None else parse_number(max_turnover, "--max-turnover")
+    inputs = prepare(
+        holdings,
+        as_of=parse_date(as_of),
+        mandate=mandate,
+        benchmark=benchmark,
+        content=content,
+        allow_rejects=allow_rejects,
+        max_age=max_age,
+    )
+    rules = need_mandate(inputs, holdings).with_limits(caps=caps, max_turnover=turnover)
+    plan = rebalance(
+        inputs.book,
+        inputs.catalog,
+        mandate=rules,
+        risk=inputs.risk,
+        scenarios=scenario or None,
+        robust=robust,
+    )
+    if not plan.status.is_ok:
+        return _no_plan(plan, inputs, as_json=chosen == "json", output=output)
+    if chosen == "json":
+        emit_json(_plan_json(plan, inputs), output)
+    elif chosen == "table":
+        for line in _talk(inputs):
+            say(line, quiet=quiet)
+        typer.echo(_plan_text(plan, inputs), nl=False)
+    else:
+        emit(plan.trades, chosen, output)
+    if trades is not None:
+        from exposure.reports.trades import write_trades
+
+        write_trades(plan.trades, trades, as_of=inputs.book.as_of, portfolio=inputs.book.name)
+        say(f"orders: {trades}", quiet=quiet)
+    return 0
+
+
+def _no_plan(plan: Plan, inputs: Inputs, *, as_json: bool, output: Path | None) -> int:
+    from exposure.errors import Infeasible, SolverFailed
+
+    if plan.conflict is None or plan.conflict.is_empty():
+        raise SolverFailed(
+            "no solver returned an answer that passes the checks", cure="relax the mandate slightly"
+        )
+    rows = plan.conflict.to_dicts()
+    if as_json:
+        emit_json({"as_of": inputs.book.as_of, "status": "infeasible", "conflict": rows}, output)
+        return Infeasible.exit_code
+    named = [f'"{row["name"]} {_sense(row["sense"])} {_bound(row)}"' for row in rows]
+    together = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
+    repairs = [
+        f"{row['name']}: no single change is enough"
+        if row["repair"] is None
+        else f"{row['name']} {_sense(row['sense'])} {_bound(row, 'repair')}"
+        for row in rows
+    ]
+    verb = "can't hold together" if len(named) > 1 else "can't hold"
+    raise Infeasible(
+        f"infeasible: {together} {verb}",
+        conflict=plan.conflict,
+        cure="smallest single repair, each alone: " + "   or   ".join(repairs),
+    )
+
+
+def _bound(row: dict[str, Any], column: str = "bound") -> str:
+    return percent(row[column]) if abs(row[column]) <= 20 else f"{row[column]:g}"
+
+
+def _sense(sense: str) -> str:
+    return {"<=": "≤", ">=": "≥", "==": "="}[sense]
+
+
+def _talk(inputs: Inputs) -> list[str]:
+    book = inputs.book
+    warnings = book.issues.filter(book.issues["severity"] != "info")
+    lines = [
+        f"{book.name} · as of {book.as_of.isoformat()} · {book.holdings.height} holdings"
+        f" · content {inputs.catalog.fingerprint[:8]}"
+    ]
+    if book.benchmark_source:
+        lines.append(f"benchmark: {book.benchmark_source}")
+    if inputs.mandate_source:
+        lines.append(f"mandate: {inputs.mandate_source}")
+    lines += [f"{row['severity']}: {row['message']}" for row in warnings.iter_rows(named=True)]
+    return lines
+
+
+def _again(holdings: Path, inputs: Inputs) -> str:
+    return f"{holdings} --as-of {inputs.book.as_of.isoformat()}"
+
+
+def _score_table(
+    inputs: Inputs, factors: pl.DataFrame, limits: dict[tuple[str, str], dict[str, Any]]
+) -> str:
+    rows = [["factor", "", "mid", "lo–hi", "coverage", "active", "cap", "room", "state"]]
+    for row in factors.iter_rows(named=True):
+        definition = inputs.catalog.factors[row["factor_id"]]
+        limit = limits.get((row["factor_id"], row["basis"]), {})
+        unit = percent if definition.highest <= 1 else _number
+        basis = definition.basis_names.get(row["basis"], ("", ""))
+        rows.append(
+            [
+                f"{definition.name_zh} {row['factor_id']}",
+                basis[0],
+                unit(row["mid"]) if row["with_mid"] > 0 else "n/a",
+                f"{unit(row['lo'])}–{unit(row['hi'])}",
+                percent(row["coverage"], 0),
+                signed_percent(row["active"])
+                if row["active"] is not None and row["with_mid"] > 0
+                else "",
+                percent(limit["bound"]) if limit else "",
+                signed_percent(limit["room"]) if limit else "",
+                STATE_MARKS.get(limit.get("state", ""), ""),
+            ]
+        )
+    return aligned(rows)
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1f}"
+
+
+def _stress_table(inputs: Inputs, portfolio: pl.DataFrame) -> str:
+    from exposure.scenarios.definitions import scenario_definitions
+
+    names = {key: item.name_zh for key, item in scenario_definitions(inputs.catalog).items()}
+    rows = [
+        ["scenario", "", "result", "lo–hi", "losers", "winners", "worst", "best", "inferred", "p"]
+    ]
+    for row in portfolio.iter_rows(named=True):
+        rows.append(
+            [
+                f"{names.get(row['scenario_id'], '')} {row['scenario_id']}",
+                row["severity"],
+                signed_percent(row["result"]),
+                f"{signed_percent(row['result_lo'])}…{signed_percent(row['result_hi'])}",
+                signed_percent(row["loss_part"]),
+                signed_percent(row["gain_part"]),
+                row["worst_listing"] or "",
+                row["best_listing"] or "",
+                percent(row["inferred_weight"], 0),
+                percent(row["probability"], 0),
+            ]
+        )
+    return aligned(rows)
+
+
+def _plan_text(plan: Plan, inputs: Inputs) -> str:
+
+    names = dict(
+        inputs.catalog.master.listings.join(inputs.catalog.master.issuers, on="issuer_id")
+        .select("listing_id", "name_zh")
+        .iter_rows()
+    )
+    head = (
+        f"tracking error {percent(plan.tracking_error_now, 2)} → {percent(plan.tracking_error_plan, 2)}"
+        f"   turnover {percent(plan.turnover)}   cost {plan.cost_bp:.1f} bp"
+        f"   solver {plan.solver.solver} {plan.solver.version}\n\n"
+    )
+    trades = [["side", "listing", "", "shares", "weight", "", "reason"]]
+    for row in plan.trades.iter_rows(named=True):
+        subject = f" {row['reason_subject']}" if row["reason_subject"] else ""
+        blocked = f"   blocked: {row['blocked']}" if row["blocked"] else ""
+        trades.append(
+            [
+                row["side"],
+                row["listing_id"],
+                names.get(row["listing_id"], ""),
+                f"{row['quantity']:,.0f}",
+                percent(row["weight_before"]),
+                f"→ {percent(row['weight_after'])}",
+                f"{row['reason_code']}{subject}{blocked}",
+            ]
+        )
+    limits = [["limit", "", "now", "plan", "bound", "room", "state", "shadow price"]]
+    for row in plan.limits.iter_rows(named=True):
+        price = row["shadow_price"]
+        limits.append(
+            [
+                row["name"],
+                _sense(row["sense"]),
+                percent(row["now"]),
+                percent(row["plan"]),
+                percent(row["bound"]),
+                signed_percent(row["room"]),
+                STATE_MARKS.get(row["state"], row["state"]),
+                ""
+                if price is None or abs(price) < 5e-3
+                else f"{price:.2f} bp of tracking error per 1 pp",
+            ]
+        )
+    return head + aligned(trades) + "\n" + aligned(limits)
+
+
+def _score_json(
+    inputs: Inputs, scores: dict[str, Any], limits: dict[tuple[str, str], dict[str, Any]]
+) -> dict[str, Any]:
+    for row in scores["factors"]:
+        definition = inputs.catalog.factors[row["factor_id"]]
+        limit = limits.get((row["factor_id"], row["basis"]))
+        row["name_zh"], row["name_en"] = definition.name_zh, definition.name_en
+        row["mid"] = row["mid"] if row["with_mid"] > 0 else None
+        row["limit"] = (
+            None
+            if limit is None
+            else {key: limit[key] for key in ("sense", "bound", "room", "state")}
+        )
+    return {
+        "as_of": inputs.book.as_of,
+        "portfolio": inputs.book.name,
+        "holdings": inputs.book.holdings.height,
+        "content": inputs.catalog.fingerprint,
+        **{key: value for key, value in scores.items() if key != "as_of"},
+        "issues": inputs.book.issues.to_dicts(),
+    }
+
+
+def _plan_json(plan: Plan, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "as_of": inputs.book.as_of,
+        "portfolio": inputs.book.name,
+        "status": plan.status.value,
+        "tracking_error_now": plan.tracking_error_now,
+        "tracking_error_plan": plan.tracking_error_plan,
+        "turnover": plan.turnover,
+        "cost_bp": plan.cost_bp,
+        "solver": {
+            "name": plan.solver.solver,
+            "version": plan.solver.version,
+            "status": plan.solver.status,
+        },
+        "weights": plan.weights.to_dicts(),
+        "trades": plan.trades.to_dicts(),
+        "limits": plan.limits.to_dicts(),
+        "issues": plan.issues.to_dicts(),
+    }
+
+
+def _exit_code(limits: dict[tuple[str, str], dict[str, Any]], fail_on: str | None) -> int:
+    if fail_on is None:
+        return 0
+    if fail_on not in ("breach", "watch"):
+        raise typer.BadParameter(f"--fail-on {fail_on!r} must be breach or watch")
+    bad = (
+        {"breach", "unknown"} if fail_on == "breach" else {"breach", "unknown", "watch", "at_limit"}
+    )
+    return EXIT_BREACH if any(limit["state"] in bad for limit in limits.values()) else 0

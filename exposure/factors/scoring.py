@@ -1,0 +1,135 @@
+"""Scores: every factor's answer about every issuer on a day, with interval, status and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from exposure.factors.catalog import Catalog
+from exposure.factors.definitions import MAIN, FactorDefinition
+from exposure.factors.evidence import resolve
+from exposure.factors.graph import build_graph
+from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
+from exposure.lists.status import list_status
+from exposure.schemas import FactorScores, empty, issue, issues_frame, validated
+
+
+def score_issuers(
+    catalog: Catalog,
+    issuer_ids: Sequence[str],
+    as_of: date,
+    factor_ids: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Score issuers on a day.
+
+    Parameters
+    ----------
+    issuer_ids
+        Whom to ask about; unknown ids get missing scores.
+    factor_ids
+        Which factors; by default all, in their order.
+
+    Returns
+    -------
+    polars.DataFrame
+        :class:`~exposure.schemas.FactorScores`, sorted by issuer and by the order of the factors.
+
+    Missing values
+        An issuer without evidence has the widest interval of the factor's unit and a null mid.
+    """
+    context = context_at(catalog, issuer_ids, as_of)
+    chosen = list(catalog.factors) if factor_ids is None else list(factor_ids)
+    rows = [
+        _row(catalog.factors[factor_id], answer)
+        for factor_id in chosen
+        for answer in KIND_FUNCTIONS[catalog.factors[factor_id].kind](
+            catalog.factors[factor_id], context
+        )
+    ]
+    if not rows:
+        return empty(FactorScores)
+    order = {factor_id: i for i, factor_id in enumerate(chosen)}
+    frame = pl.DataFrame(rows, schema=empty(FactorScores).schema)
+    frame = frame.sort(
+        "issuer_id",
+        pl.col("factor_id").replace_strict(order, return_dtype=pl.Int64),
+        pl.col("basis") != MAIN,
+        "basis",
+    )
+    return validated(frame, FactorScores)
+
+
+def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Context:
+    """Return the facts of a day in the shape that the kinds read."""
+    resolved = resolve(catalog.evidence, as_of)
+    statuses = list_status(catalog.list_links, catalog.master.issuers, as_of)
+    return Context(
+        as_of=as_of,
+        issuer_ids=tuple(sorted(set(issuer_ids))),
+        resolved={(row["subject"], row["measure"]): row for row in resolved.iter_rows(named=True)},
+        list_status={
+            (row["issuer_id"], row["list_id"]): row for row in statuses.iter_rows(named=True)
+        },
+        screened=frozenset(catalog.screened.select("issuer_id", "list_id").iter_rows()),
+        graph=build_graph(catalog.links_at(as_of), catalog.nodes),
+    )
+
+
+def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return what a reader must know of the scores: contradictions, stale evidence, overdue checks."""
+    rows = [
+        issue(
+            "info",
+            "factors",
+            "evidence_conflict",
+            f"{row['issuer_id']} {row['factor_id']}: {row['note']}",
+        )
+        for row in scores.filter(pl.col("note").str.starts_with("contradicted")).iter_rows(
+            named=True
+        )
+    ]
+    stale = scores.filter(pl.col("stale")).group_by("factor_id").len().sort("factor_id")
+    rows += [
+        issue(
+            "warning",
+            "factors",
+            "evidence_stale",
+            f"{factor_id}: {count} scores rest on evidence older than"
+            f" {catalog.factors[factor_id].stale_after_days} days",
+            cure=f"look for a newer source; see {catalog.factors[factor_id].file}",
+        )
+        for factor_id, count in stale.iter_rows()
+    ]
+    for factor in catalog.factors.values():
+        check = factor.manual_check
+        if check is not None and check.last_checked <= as_of and check.overdue(as_of):
+            rows.append(
+                issue("info", factor.file, "manual_check_overdue", f"{factor.id}: {check.message}")
+            )
+    return issues_frame(rows)
+
+
+def _row(factor: FactorDefinition, answer: Answer) -> dict[str, object]:
+    tier = answer.tier or (None, None, None, None)
+    return {
+        "issuer_id": answer.issuer_id,
+        "factor_id": factor.id,
+        "basis": answer.basis,
+        "lo": answer.lo,
+        "mid": answer.mid,
+        "hi": answer.hi,
+        "unit": factor.unit_of(answer.basis),
+        "status": answer.status,
+        "grade": answer.grade,
+        "tier_0": tier[0],
+        "tier_1": tier[1],
+        "tier_2": tier[2],
+        "tier_3plus": tier[3],
+        "known_on": answer.known_on,
+        "age_days": answer.age_days,
+        "stale": answer.age_days is not None and answer.age_days > factor.stale_after_days,
+        "evidence_ids": list(answer.evidence_ids),
+        "note": answer.note,
+    }

@@ -1,0 +1,1 @@
+"""Sanction lists: reading official files, proposing matches, and what reviewed links say on a day."""

@@ -1,0 +1,323 @@
+"""A list file as read once: its rows, where they come from, and the checks that keep a cut or old file out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from exposure.content import ContentRoot
+from exposure.errors import ListError, Place, StaleData
+from exposure.lists.rows import fill_down_faults, is_a_name, name_key, rows_frame
+from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
+
+MAX_BYTES = 512 * 2**20
+SMALLEST_SHARE = 0.98  # of the rows of the edition before
+# names whose absence means that the file is cut, not that they left the list
+CANARIES: Mapping[str, tuple[str, ...]] = {
+    "EL": (
+        "huawei technologies co ltd",
+        "semiconductor manufacturing international corporation",
+        "yangtze memory technologies",
+    ),
+    "NS-CMIC": ("hikvision",),
+    "SDN": ("integrity technology",),
+}
+WARN_AFTER_DAYS = 7
+REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
+EDITIONS = "factors/lists/editions.csv"
+
+
+class Editions(dy.Schema):
+    """An edition of a list that was read for the reviewed links."""
+
+    list_id = dy.String(primary_key=True)
+    edition_date = dy.Date(primary_key=True)
+    known_on = dy.Date()
+    source_id = dy.String()
+    rows = dy.Int64(nullable=True, min=1)
+    note = dy.String(nullable=True)
+
+    @dy.rule()
+    def an_edition_is_known_from_its_day_on(cls) -> pl.Expr:  # noqa: N805 - dataframely rules take the class
+        """Nobody reads an edition before its date."""
+        return cls.known_on.col >= cls.edition_date.col
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One list file.
+
+    Parameters
+    ----------
+    rows
+        :class:`~exposure.lists.rows.ListRows`.
+    issues
+        :class:`~exposure.schemas.DataIssues`: what was repaired or not understood.
+    edition_date
+        The date the content shows.
+    read_on
+        The day the file was fetched.
+    address
+        Where it was fetched from.
+    stated_rows
+        The count that the file states of itself; None where it states none.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    edition_date: date
+    read_on: date
+    address: str
+    rows: pl.DataFrame
+    issues: pl.DataFrame
+    stated_rows: int | None = None
+
+    def counts(self) -> dict[str, int]:
+        """Return list → rows."""
+        return dict(self.rows.group_by("list_id").len().sort("list_id").iter_rows())
+
+    def line(self, list_id: str) -> str:
+        """Return what a report prints of the list it rests on."""
+        return (
+            f"{list_id} edition {self.edition_date.isoformat()}, {self.counts().get(list_id, 0)} rows,"
+            f" SHA-256 {self.sha256[:12]}; screening aid, not legal advice"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a new edition changed. Removals come first in a review: they end links.
+
+    Parameters
+    ----------
+    added, removed
+        Rows of :class:`~exposure.lists.rows.ListRows`.
+    aliases
+        | row_key | name | alias | change: removed or added |
+    """
+
+    added: pl.DataFrame
+    removed: pl.DataFrame
+    aliases: pl.DataFrame
+
+
+def load_editions(root: ContentRoot) -> pl.DataFrame:
+    """Read ``factors/lists/editions.csv``.
+
+    Raises
+    ------
+    ContentError
+        With file and line.
+    """
+    return typed_from_text(root.read_csv(EDITIONS), Editions, EDITIONS)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a list file.
+
+    Raises
+    ------
+    ListError
+        If it is missing, no file, empty or larger than any list.
+    """
+    reason = None
+    if not path.exists():
+        reason = "does not exist"
+    elif not path.is_file():
+        reason = "is not a file"
+    elif path.stat().st_size == 0:
+        reason = "is empty"
+    elif path.stat().st_size > MAX_BYTES:
+        reason = f"is larger than {MAX_BYTES // 2**20} MiB: no list is"
+    if reason:
+        raise ListError(
+            f"{path.name} can't be read as a list",
+            places=[Place(path.name, reason)],
+            cure="fetch the official file again",
+        )
+    return path.read_bytes()
+
+
+def make_snapshot(
+    path: Path,
+    content: bytes,
+    rows: Sequence[Mapping[str, Any]],
+    issues: Sequence[dict[str, object]],
+    *,
+    edition_date: date,
+    read_on: date,
+    address: str,
+    stated_rows: int | None = None,
+) -> Snapshot:
+    """Put a file's rows into a snapshot, with the doubts that only show over all rows.
+
+    Raises
+    ------
+    ListError
+        If the file has no rows.
+    """
+    if not rows:
+        raise ListError(
+            f"{path.name} has no rows",
+            places=[Place(path.name, "holds a header at most")],
+            cure="fetch the official file again",
+        )
+    frame = rows_frame(rows)
+    found = concat_issues([issues_frame(list(issues)), _issues_over_rows(frame, path.name)])
+    digest = hashlib.sha256(content).hexdigest()
+    return Snapshot(
+        path.name, digest, len(content), edition_date, read_on, address, frame, found, stated_rows
+    )
+
+
+def _issues_over_rows(rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    out: list[dict[str, object]] = []
+    faults = fill_down_faults(rows["citations"].to_list())
+    for line, name, citations in rows.select("source_row", "name", "citations").iter_rows():
+        for citation in citations:
+            if citation in faults:
+                out.append(
+                    issue(
+                        "warning",
+                        file,
+                        "citation_of_no_known_rule",
+                        f"{name}: the page is cited in a neighbouring volume too; no date follows from it",
+                        row=line,
+                        raw=citation,
+                    )
+                )
+        if not is_a_name(name):
+            out.append(
+                issue(
+                    "warning",
+                    file,
+                    "name_is_none",
+                    "the name cell holds no name",
+                    row=line,
+                    raw=name,
+                )
+            )
+    repeated = rows.filter(pl.col("row_key").is_duplicated())
+    out += [
+        issue(
+            "info", file, "row_key_repeated", f"{name}: same name and citation", row=line, raw=key
+        )
+        for line, name, key in repeated.select("source_row", "name", "row_key").iter_rows()
+    ]
+    return issues_frame(out)
+
+
+# --- safety -------------------------------------------------------------------------------------------------------
+
+
+def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
+    """Refuse a file that is cut or not what it says it is.
+
+    Raises
+    ------
+    ListError
+        With one place a fault: fewer rows than 98% of the edition before, a count other than the file states of
+        itself, a canary that is missing.
+    """
+    places: list[Place] = []
+    counts = new.counts()
+    if new.stated_rows is not None and new.stated_rows != new.rows.height:
+        places.append(
+            Place(new.file, f"states {new.stated_rows} records and has {new.rows.height}")
+        )
+    for list_id, before in (previous.counts() if previous else {}).items():
+        if counts.get(list_id, 0) < SMALLEST_SHARE * before:
+            places.append(
+                Place(
+                    new.file,
+                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {before}",
+                )
+            )
+    names = new.rows.select(
+        "list_id",
+        pl.concat_list(pl.col("name"), pl.col("aliases")).alias("names"),
+    )
+    for list_id, canaries in CANARIES.items():
+        if list_id not in counts:
+            continue
+        own = names.filter(pl.col("list_id") == list_id)["names"].explode().to_list()
+        text = "\n".join(name_key(name) for name in own)
+        places += [
+            Place(new.file, f"{list_id} lacks {canary!r}, which never left it", value=None)
+            for canary in canaries
+            if canary not in text
+        ]
+    if places:
+        raise ListError(
+            f"{new.file} is not a whole edition",
+            places=places,
+            cure="keep the edition before, and fetch the official file again",
+        )
+
+
+def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
+    """Warn of a list that was last read more than a week ago.
+
+    Parameters
+    ----------
+    today
+        The day on which somebody relies on the snapshot.
+
+    Raises
+    ------
+    StaleData
+        After 30 days for SDN and the Entity List, 120 for 1260H.
+    """
+    age = (today - new.read_on).days
+    out: list[dict[str, object]] = []
+    for list_id in new.counts():
+        limit = REFUSE_AFTER_DAYS.get(list_id)
+        if limit is not None and age > limit:
+            raise StaleData(
+                f"list {list_id} was last read {age} days ago; {limit} are allowed",
+                places=[Place(new.file, f"read on {new.read_on.isoformat()}")],
+                cure="exposure data refresh",
+            )
+        if age > WARN_AFTER_DAYS:
+            message = f"list {list_id} was last read {age} days ago"
+            out.append(
+                issue("warning", new.file, "list_is_old", message, cure="exposure data refresh")
+            )
+    return issues_frame(out)
+
+
+def changes(new: Snapshot, previous: Snapshot) -> Changes:
+    """Compare two editions by row key: rows that came, rows that left, aliases that came or left."""
+    before, after = previous.rows, new.rows
+    added = after.filter(~pl.col("row_key").is_in(before["row_key"].implode()))
+    removed = before.filter(~pl.col("row_key").is_in(after["row_key"].implode()))
+    old, now = _aliases(before), _aliases(after)
+    kept = pl.col("row_key").is_in(before["row_key"].implode()) & pl.col("row_key").is_in(
+        after["row_key"].implode()
+    )
+    gone = old.join(now, on=["row_key", "alias"], how="anti").filter(kept)
+    come = now.join(old, on=["row_key", "alias"], how="anti").filter(kept)
+    both = pl.concat(
+        [
+            gone.with_columns(pl.lit("removed").alias("change")),
+            come.with_columns(pl.lit("added").alias("change")),
+        ]
+    )
+    return Changes(added, removed, both.sort(pl.col("change") == "added", "row_key", "alias"))
+
+
+def _aliases(rows: pl.DataFrame) -> pl.DataFrame:
+    return (
+        rows.select("row_key", "name", pl.col("aliases").alias("alias"))
+        .explode("alias")
+        .drop_nulls("alias")
+        .unique(["row_key", "alias"], maintain_order=True)
+    )

@@ -1,0 +1,1 @@
+"""Importers of the official layouts. They read files given by path; nothing here fetches anything."""

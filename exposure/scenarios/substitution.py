@@ -1,0 +1,232 @@
+"""Who takes over lost supply, and how much stays missing: water-filling with headroom.
+
+Symbols
+    v       size of a supplier in its market (any unit of quantity or value)
+    ψ       fraction of a supplier's output that is cut, in [0, 1]
+    hr      headroom: growth a survivor can deliver, fraction of what it still produces
+    η       part of the lost supply that customers can move at all, in [0, 1]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exposure.errors import ScenarioError
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketClearing:
+    """What a market looks like after lost supply has been shared out.
+
+    Parameters
+    ----------
+    size
+        What each supplier still produces before anybody grows, of shape (n,).
+    reallocated
+        Extra output of each supplier, of shape (n,), same unit as ``size``.
+    gain
+        ``reallocated`` / ``size``: growth of each survivor, a fraction, 0 where nothing is left.
+    lost_total, pool, unmet
+        Supply lost, the part that customers try to move, and what nobody replaces.
+    shortage
+        ``unmet`` as a fraction of the whole market.
+    """
+
+    size: Vector
+    reallocated: Vector
+    gain: Vector
+    lost_total: float
+    pool: float
+    unmet: float
+    shortage: float
+
+
+def waterfill(
+    supply: ArrayLike,
+    banned_share: ArrayLike,
+    headroom: ArrayLike,
+    reallocation_rate: float = 1.0,
+) -> MarketClearing:
+    """Share lost supply over survivors in proportion to their size, each up to its headroom.
+
+    lost = Σ v ψ,  pool = η lost,  size = v (1 - ψ),  room = size hr
+    reallocated_j = min(room_j, λ size_j)  with λ such that Σ reallocated = min(pool, Σ room)
+    unmet = lost - Σ reallocated,  shortage = unmet / Σ v
+
+    Parameters
+    ----------
+    supply, banned_share, headroom
+        v, ψ and hr of the suppliers of one market, each of shape (n,).
+    reallocation_rate
+        η.
+
+    Raises
+    ------
+    ScenarioError
+        If a size or headroom is negative or missing, or a share lies outside [0, 1].
+
+    Notes
+    -----
+    Supply is conserved: nobody gains what wasn't lost, and when all are cut by u without headroom
+    the shortage is exactly u. The level λ is the limit of sharing in rounds, found without rounds.
+
+    Source
+    ------
+    Water-filling as in max-min fair allocation (Bertsekas & Gallager 1992, section 6.5).
+
+    Examples
+    --------
+    64 of 100 units are banned, 60% of that may move, but the survivors can only add 17.
+
+    >>> market = waterfill([70, 10, 14, 6], [0.8, 0.8, 0, 0], [0, 0, 1, 0.5], 0.6)
+    >>> market.reallocated.tolist(), market.unmet, market.shortage
+    ([0.0, 0.0, 14.0, 3.0], 47.0, 0.47)
+    """
+    v, cut, spare = (np.asarray(a, dtype=np.float64) for a in (supply, banned_share, headroom))
+    _check_market(v, cut, spare, reallocation_rate)
+    lost = float(v @ cut)
+    pool = reallocation_rate * lost
+    size = v * (1.0 - cut)
+    reallocated = _fill(size, spare, pool)
+    unmet = max(0.0, lost - float(reallocated.sum()))
+    total = float(v.sum())
+    gain = np.divide(reallocated, size, out=np.zeros_like(size), where=size > 0)
+    shortage = unmet / total if total > 0 else 0.0
+    return MarketClearing(size, reallocated, gain, lost, pool, unmet, shortage)
+
+
+def clear_markets(
+    market: ArrayLike,
+    supply: ArrayLike,
+    banned_share: ArrayLike,
+    headroom: ArrayLike,
+    reallocation_rate: ArrayLike = 1.0,
+) -> tuple[Vector, Vector]:
+    """Clear several markets at once.
+
+    Parameters
+    ----------
+    market
+        Market number 0..m-1 of each supplier, of shape (n,).
+    supply, banned_share, headroom
+        As in :func:`waterfill`, of shape (n,).
+    reallocation_rate
+        η, one number or one per market, of shape (m,).
+
+    Returns
+    -------
+    gain
+        Growth of each supplier, of shape (n,), a fraction of what it still produces.
+    shortage
+        Missing supply of each market, of shape (m,), a fraction of the market.
+
+    Examples
+    --------
+    >>> gain, shortage = clear_markets([0, 0, 1], [50, 50, 10], [0.5, 0, 0.2], [1, 0.1, 0])
+    >>> gain.round(12).tolist(), shortage.round(12).tolist()
+    ([0.8, 0.1, 0.0], [0.0, 0.2])
+    """
+    code = np.asarray(market, dtype=np.int64)
+    v, cut, spare = (np.asarray(a, dtype=np.float64) for a in (supply, banned_share, headroom))
+    markets = int(code.max(initial=-1)) + 1
+    rate = np.broadcast_to(np.asarray(reallocation_rate, dtype=np.float64), (markets,))
+    gain, shortage = np.zeros(v.size), np.zeros(markets)
+    for number in range(markets):
+        inside = code == number
+        cleared = waterfill(v[inside], cut[inside], spare[inside], float(rate[number]))
+        gain[inside] = cleared.gain
+        shortage[number] = cleared.shortage
+    return gain, shortage
+
+
+def ramped_rate(reallocation_rate: float, week: int, qualification_weeks: float) -> float:
+    """Part of lost supply that customers have requalified by a week.
+
+    η(t) = η min(1, (t - 1) / weeks)
+
+    Examples
+    --------
+    >>> ramped_rate(0.6, 14, 26)
+    0.3
+    """
+    if qualification_weeks <= 0:
+        return reallocation_rate
+    return reallocation_rate * min(1.0, max(0.0, (week - 1) / qualification_weeks))
+
+
+def combine_shocks(shocks: ArrayLike, causes: Sequence[str]) -> Vector:
+    """Combine cuts of several scenarios into one cut per node, before anything propagates.
+
+    ψ = 1 - Π_c (1 - max_{s of cause c} ψ_s)
+
+    Parameters
+    ----------
+    shocks
+        Cuts of shape (n_shocks, n_nodes) or (n_shocks,), in [0, 1].
+    causes
+        What physically cuts the supply, one text per shock: equal texts are one and the same cut.
+
+    Returns
+    -------
+    numpy.ndarray
+        ψ in [0, 1], of shape (n_nodes,), or a scalar array for one node.
+
+    Raises
+    ------
+    ScenarioError
+        If a cut lies outside [0, 1].
+
+    Examples
+    --------
+    Two rules against the same foundry are one cut; an earthquake is another.
+
+    >>> combine_shocks([0.5, 0.8, 0.5], ["export rule", "export rule", "earthquake"]).item()
+    0.9
+    """
+    cuts = np.asarray(shocks, dtype=np.float64)
+    if len(causes) != cuts.shape[0]:
+        raise ValueError(f"causes must name {cuts.shape[0]} shocks, got {len(causes)}")
+    _check_unit(cuts, "a cut")
+    kept = np.ones(cuts.shape[1:])
+    for cause in dict.fromkeys(causes):
+        same = np.array([name == cause for name in causes])
+        kept = kept * (1.0 - cuts[same].max(axis=0))
+    return np.asarray(1.0 - kept, dtype=np.float64)
+
+
+def _fill(size: Vector, headroom: Vector, pool: float) -> Vector:
+    room = size * headroom
+    if pool <= 0.0 or not room.any():
+        return np.zeros_like(size)
+    if room.sum() <= pool:
+        return room
+    order = np.argsort(headroom, kind="stable")
+    ordered, rooms = size[order], room[order]
+    filled = np.cumsum(rooms) - rooms  # what the less elastic ones take before supplier k is full
+    behind = np.cumsum(ordered[::-1])[::-1]  # size of supplier k and the more elastic ones
+    level = np.divide(pool - filled, behind, out=np.full_like(behind, np.inf), where=behind > 0)
+    binding = int(np.argmax(level <= headroom[order]))
+    return np.minimum(room, level[binding] * size)
+
+
+def _check_market(v: Vector, cut: Vector, spare: Vector, rate: float) -> None:
+    if not v.shape == cut.shape == spare.shape:
+        shapes = f"{v.shape}, {cut.shape}, {spare.shape}"
+        raise ValueError(f"supply, banned_share and headroom must have one shape, got {shapes}")
+    for values, what in ((v, "a supply"), (spare, "a headroom")):
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            raise ScenarioError(f"{what} is negative or missing: {values.tolist()}")
+    _check_unit(cut, "a banned share")
+    _check_unit(np.array([rate]), "the reallocation rate")
+
+
+def _check_unit(values: Vector, what: str) -> None:
+    bad = ~((values >= 0) & (values <= 1))
+    if bad.any():
+        raise ScenarioError(f"{what} is {values[bad].flat[0]:g}; it must lie in [0, 1]")

@@ -1,0 +1,268 @@
+"""The door for outside files: what may pass to a parser, and what is refused with a place."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exposure.errors import HoldingsError
+from exposure.portfolios import preflight
+from exposure.portfolios.preflight import Container, decode_text, inspect_bytes, inspect_file
+
+TYPES = b'<?xml version="1.0" encoding="UTF-8"?><Types/>'
+BOOK = b'<workbook><sheets><sheet name="Week &amp; 1" sheetId="1" r:id="rId1"/></sheets></workbook>'
+RELS = b'<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>'
+
+
+def workbook(sheet: bytes, **parts: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", TYPES)
+        archive.writestr("xl/workbook.xml", BOOK)
+        archive.writestr("xl/_rels/workbook.xml.rels", RELS)
+        archive.writestr("xl/worksheets/sheet1.xml", sheet)
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def refused(data: bytes) -> HoldingsError:
+    with pytest.raises(HoldingsError) as caught:
+        inspect_bytes(data, "week.xlsx")
+    assert caught.value.places
+    assert caught.value.cure
+    return caught.value
+
+
+def test_text_is_recognised_whatever_its_name_says() -> None:
+    assert inspect_bytes("代码,权重".encode("gb18030"), "week.xls").container is Container.TEXT
+
+
+def test_an_ordinary_workbook_passes() -> None:
+    data = workbook(b'<sheetData><row r="1"><c r="A1"/><c r="B2"/></row></sheetData>')
+    assert inspect_bytes(data, "week.xlsx").container is Container.XLSX
+
+
+def test_macros_and_links_are_remarked() -> None:
+    data = workbook(
+        b"<sheetData/>",
+        **{"xl/vbaProject.bin": b"x", "xl/externalLinks/externalLink1.xml": b"<a/>"},
+    )
+    remarks = inspect_bytes(data, "week.xlsm").remarks
+    assert len(remarks) == 2
+    assert "macros" in remarks[0]
+
+
+def test_two_far_cells_are_refused_by_sheet_and_cell() -> None:
+    error = refused(workbook(b'<row r="1"><c r="A1"/></row><row><c r="XFD1048576"/></row>'))
+    assert error.places[0].sheet == "Week & 1"
+    assert "XFD1048576" in error.render()
+
+
+def test_far_cells_without_addresses_are_counted_by_position() -> None:
+    # a cell without an address follows its row: the area must not look small
+    sheet = b'<row r="1"><c/></row>' + b'<row r="400000">' + b"<c/>" * 20 + b"</row>"
+    assert "cells, the limit" in refused(workbook(sheet)).render()
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        b'<row r="1"><c r="&#88;FD1048576"/></row>',
+        b'<row r="1"><c junk=">" r="A1<"/></row>',
+        b'<row r="one"><c r="A1"/></row>',
+    ],
+)
+def test_an_address_that_hides_from_the_scan_is_refused(sheet: bytes) -> None:
+    assert "malformed" in refused(workbook(sheet)).what
+
+
+def test_an_attribute_with_a_bracket_does_not_hide_the_address() -> None:
+    error = refused(workbook(b'<row r="1"><c r="A1"/><c junk=">" r="XFD1048576"/></row>'))
+    assert "XFD1048576" in error.render()
+
+
+def test_a_tag_longer_than_a_chunk_is_still_read() -> None:
+    pad = b" " * (preflight.CHUNK + 10)
+    error = refused(workbook(b'<row r="1"><c r="A1"/><c ' + pad + b' r="XFD1048576"/></row>'))
+    assert "XFD1048576" in error.render()
+
+
+def test_a_tag_longer_than_a_megabyte_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "CHUNK", 1_000)
+    monkeypatch.setattr(preflight, "MAX_TAG", 2_000)
+    data = workbook(b'<row r="1"><c r="A1" x="' + bytes(range(97, 122)) * 200 + b'"/></row>')
+    assert "damaged" in refused(data).what
+
+
+def test_a_long_text_is_no_long_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "CHUNK", 1_000)
+    monkeypatch.setattr(preflight, "MAX_TAG", 2_000)
+    data = workbook(b"<sst><t>" + bytes(range(97, 122)) * 400 + b"</t></sst>")
+    assert inspect_bytes(data, "week.xlsx").container is Container.XLSX
+
+
+def test_rows_and_cells_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "MAX_SHEET_ROWS", 3)
+    assert "more than 3 rows" in refused(workbook(b"<row/>" * 4)).render()
+    monkeypatch.setattr(preflight, "MAX_SHEET_ROWS", 10)
+    monkeypatch.setattr(preflight, "MAX_CELLS", 3)
+    assert "more than 3 cells" in refused(workbook(b"<row>" + b"<c/>" * 4 + b"</row>")).render()
+
+
+def test_a_dtd_in_any_part_is_refused() -> None:
+    data = workbook(b"<sheetData/>", **{"xl/sharedStrings.xml": b"<!DOCTYPE a><sst/>"})
+    assert "DTD" in refused(data).render()
+
+
+@pytest.mark.parametrize(
+    "part", [b'<?xml version="1.0" encoding="UTF-16"?><a/>', "\ufeff<a/>".encode("utf-16-le")]
+)
+def test_xml_that_the_scan_cannot_read_is_refused(part: bytes) -> None:
+    assert "UTF-8" in refused(workbook(b"<a/>", **{"xl/styles.xml": part})).render()
+
+
+def test_members_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "points outside" in refused(workbook(b"<a/>", **{"../evil": b"x"})).render()
+    assert "points outside" in refused(workbook(b"<a/>", **{"/etc/evil": b"x"})).render()
+    assert "one name" in refused(workbook(b"<a/>", **{"xl/WORKBOOK.xml": b"x"})).render()
+    monkeypatch.setattr(preflight, "MAX_PARTS", 3)
+    assert "parts" in refused(workbook(b"<a/>")).render()
+
+
+def test_size_and_ratio_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "times larger" in refused(workbook(b" " * (2 * preflight.MIB))).render()
+    monkeypatch.setattr(preflight, "MAX_UNPACKED", 1_000)
+    assert "unpacks to" in refused(workbook(b"a" * 2_000)).render()
+
+
+def test_a_size_that_lies_is_found_while_streaming() -> None:
+    data = bytearray(workbook(b"<sheetData>" + b"<c/>" * 500 + b"</sheetData>"))
+    at = data.rfind(b"PK\x01\x02", 0, data.rfind(b"xl/worksheets/sheet1.xml"))
+    data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # declared size of the sheet
+    assert "damaged" in refused(bytes(data)).what
+
+
+def test_an_offset_before_the_start_of_the_file_is_refused() -> None:
+    data = bytearray(workbook(b"<a/>"))
+    del data[40:49]  # the directory now lies nine bytes before where it says
+    assert "damaged" in refused(bytes(data)).what
+
+
+def test_another_way_of_packing_is_refused() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("xl/workbook.xml", BOOK)
+    assert "packed" in refused(stream.getvalue()).render()
+
+
+def test_a_zip_without_a_workbook_is_refused() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.txt", "x")
+    assert "without a workbook" in refused(stream.getvalue()).render()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("[Content_Types].xml", TYPES)
+        archive.writestr("xl/workbook.xml", BOOK)
+    assert "without a workbook" in refused(stream.getvalue()).render()
+
+
+def test_an_encrypted_member_is_refused() -> None:
+    data = bytearray(workbook(b"<a/>"))
+    at = data.rfind(b"PK\x01\x02")
+    data[at + 8] |= 1
+    assert "password" in refused(bytes(data)).render()
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"", "empty"),
+        (b" \r\n\t", "empty"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "BIFF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "password"),
+        (b"\x09\x08\x10\x00\x00\x06\x05\x00", "BIFF"),
+        (b"  <html><table>", "HTML"),
+        ("\ufeff<table>".encode("utf-16"), "HTML"),
+        (b'<?xml version="1.0"?><Workbook/>', "XML"),
+        (b"PAR1" + b"\x00" * 20, "footer"),
+        (b"PK\x03\x04 cut", "cut"),
+    ],
+)
+def test_other_containers_are_named(data: bytes, word: str) -> None:
+    assert word in refused(data).render()
+
+
+def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    for path, word in (
+        (tmp_path, "folder"),
+        (tmp_path / "none.csv", "does not exist"),
+        (pipe, "pipe"),
+        (tmp_path / ("x" * 300), "opened"),
+    ):
+        with pytest.raises(HoldingsError, match=word):
+            inspect_file(path)
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"x" * 2_000)
+    with pytest.raises(HoldingsError, match="limit"):
+        inspect_file(path, max_bytes=1_000)
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "locked.csv"
+    path.write_bytes(b"listing,weight\n")
+
+    def deny(*_: object, **__: object) -> Callable[..., object]:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", deny)
+    with pytest.raises(HoldingsError, match="rights"):
+        inspect_file(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ("代码".encode(), "utf-8"),
+        ("代码".encode("utf-8-sig"), "utf-8"),
+        ("代码".encode("gb18030"), "gb18030"),
+        ("\ufeff代码".encode("utf-16-le"), "utf-16-le"),
+        ("\ufeff代码".encode("utf-16-be"), "utf-16-be"),
+    ],
+)
+def test_encodings_are_found_strictly(data: bytes, encoding: str) -> None:
+    decoded = decode_text(data, "week.csv")
+    assert (decoded.text, decoded.encoding) == ("代码", encoding)
+
+
+def test_a_mark_that_lies_is_doubted() -> None:
+    decoded = decode_text(b"\xef\xbb\xbf" + "证券代码".encode("gb18030"), "week.csv")
+    assert decoded.text == "证券代码"
+    assert decoded.doubt
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"listing\x00weight", "NUL byte at offset 7"),
+        (b"abc\xff\xff,1", "byte offset 3"),
+        (b"\xff\xfea", "byte offset 2"),
+        (b"\xff\xfea\x00\x00\x00", "NUL"),
+    ],
+)
+def test_bytes_of_no_encoding_are_refused_with_their_offset(data: bytes, word: str) -> None:
+    with pytest.raises(HoldingsError, match=word):
+        decode_text(data, "week.csv")
