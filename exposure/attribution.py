@@ -93,7 +93,7 @@ class Scores:
         return {"as_of": self.as_of.isoformat(), "factors": rows}
 
     def _repr_html_(self) -> str:
-        return self.factors._repr_html_()
+        return str(self.factors._repr_html_())  # pyright: ignore[reportPrivateUsage] - the notebook protocol
 
 
 def score(

@@ -637,16 +637,17 @@ def _price_types(frame: pl.DataFrame) -> pl.DataFrame:
             if old in frame.columns and new not in frame.columns
         }
     )
+    date_column = pl.col("date")
+    if frame.schema.get("date") == pl.String:
+        date_column = date_column.str.to_date("%Y-%m-%d", strict=False)
     wanted = {
-        "listing_id": pl.String,
-        "index_code": pl.String,
-        "date": pl.Date,
-        "close": pl.Float64,
-        "volume_shares": pl.Float64,
+        "listing_id": pl.col("listing_id").cast(pl.String),
+        "index_code": pl.col("index_code").cast(pl.String),
+        "date": date_column.cast(pl.Date),
+        "close": pl.col("close").cast(pl.Float64, strict=False),
+        "volume_shares": pl.col("volume_shares").cast(pl.Float64, strict=False),
     }
-    return frame.select(
-        pl.col(name).cast(dtype) for name, dtype in wanted.items() if name in frame.columns
-    )
+    return frame.select(column for name, column in wanted.items() if name in frame.columns)
 
 
 def doctor(content: str | Path | None = None) -> dict[str, Any]:

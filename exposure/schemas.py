@@ -232,7 +232,9 @@ class Links(dy.Schema):
     )  # share within the customer's purchases of this input kind
     kind_mid = dy.Float64(nullable=True, min=0, max=1)
     kind_hi = dy.Float64(nullable=True, min=0, max=1)
-    output_lo = dy.Float64(nullable=True, min=0, max=1)  # share of the customer's output that needs this input kind
+    output_lo = dy.Float64(
+        nullable=True, min=0, max=1
+    )  # share of the customer's output that needs this input kind
     output_mid = dy.Float64(nullable=True, min=0, max=1)
     output_hi = dy.Float64(nullable=True, min=0, max=1)
     cover_weeks_lo = dy.Float64(nullable=True, min=0)  # stock of the input at the customer, weeks
@@ -393,7 +395,9 @@ class FactorExposures(dy.Schema):
     factor_id = dy.String(primary_key=True)
     basis = dy.String(primary_key=True)
     lo = dy.Float64()
-    mid = dy.Float64(nullable=True)  # over listings with a mid, null if none has; read it with coverage
+    mid = dy.Float64(
+        nullable=True
+    )  # over listings with a mid, null if none has; read it with coverage
     hi = dy.Float64()
     unit = dy.String()
     coverage = dy.Float64(
@@ -445,9 +449,9 @@ class ScenarioResults(dy.Schema):
 
     scenario_id = dy.String(primary_key=True)
     severity = dy.String(primary_key=True, regex=r"^(low|base|high)$")
-    result = dy.Float64()
-    result_lo = dy.Float64()
-    result_hi = dy.Float64()
+    result = dy.Float64(nullable=True)  # null where nothing reaches any position: unknown, not zero
+    result_lo = dy.Float64(nullable=True)
+    result_hi = dy.Float64(nullable=True)
     loss_part = dy.Float64()  # Σ of losing positions, ≤ 0
     gain_part = dy.Float64()  # Σ of gaining positions, ≥ 0
     modelled_weight = dy.Float64()
@@ -731,18 +735,17 @@ def _parse(name: str, dtype: pl.DataType) -> pl.Expr:
         return text.str.to_lowercase().replace_strict(
             {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
         )
-    if dtype in (pl.Float64, pl.Int64):
+    if dtype == pl.Float64 or dtype == pl.Int64:  # polars compares a type with an instance
         return text.cast(dtype, strict=False)
     return text
 
 
 def _kind(dtype: pl.DataType) -> str:
-    names = {
-        pl.Date: "a date (YYYY-MM-DD)",
-        pl.Boolean: "true or false",
-        pl.Int64: "a whole number",
-    }
-    return names.get(type(dtype), "a number")
+    if dtype == pl.Date:
+        return "a date (YYYY-MM-DD)"
+    if dtype == pl.Boolean:
+        return "true or false"
+    return "a whole number" if dtype == pl.Int64 else "a number"
 
 
 def concat_issues(parts: Iterable[pl.DataFrame] | Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -43,12 +43,13 @@ def evidence_frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def link(supplier: str, customer: str, mid: float | None, **other: Any) -> dict[str, Any]:
     """One supply link with a point share of total cost."""
+    kind = "other" if supplier == "other_inputs" else "chips"
     row: dict[str, Any] = dict.fromkeys(Links.columns())
     row |= {
         "link_id": f"{supplier}.{customer}",
         "supplier": supplier,
         "customer": customer,
-        "input_kind": "chips",
+        "input_kind": kind,
         "criticality": "ordinary",
         "lo": mid,
         "mid": mid,

@@ -96,6 +96,8 @@ def score_command(
     from exposure.pipeline import factor_limits, prepare
 
     chosen = chosen_format(kind, as_json)
+    if fail_on not in (None, "breach", "watch"):
+        raise typer.BadParameter(f"--fail-on {fail_on!r} must be breach or watch")
     inputs = prepare(
         holdings,
         as_of=parse_date(as_of),
@@ -117,6 +119,8 @@ def score_command(
         for line in _talk(inputs):
             say(line, quiet=quiet)
         typer.echo(_score_table(inputs, scores.factors, limits), nl=False)
+        if limits:
+            say("counted: as the limit counts it, an unknown score at its upper end", quiet=quiet)
         say(f"next: exposure stress {_again(holdings, inputs)} --all", quiet=quiet)
     else:
         emit(scores.factors, chosen, output)
@@ -334,7 +338,7 @@ def _again(holdings: Path, inputs: Inputs) -> str:
 def _score_table(
     inputs: Inputs, factors: pl.DataFrame, limits: dict[tuple[str, str], dict[str, Any]]
 ) -> str:
-    rows = [["factor", "", "mid", "lo–hi", "coverage", "active", "cap", "room", "state"]]
+    rows = [["factor", "", "mid", "lo–hi", "coverage", "active", "counted", "cap", "room", "state"]]
     for row in factors.iter_rows(named=True):
         definition = inputs.catalog.factors[row["factor_id"]]
         limit = limits.get((row["factor_id"], row["basis"]), {})
@@ -350,6 +354,7 @@ def _score_table(
                 signed_percent(row["active"])
                 if row["active"] is not None and row["with_mid"] > 0
                 else "",
+                percent(limit["value"]) if limit else "",
                 percent(limit["bound"]) if limit else "",
                 signed_percent(limit["room"]) if limit else "",
                 STATE_MARKS.get(limit.get("state", ""), ""),
@@ -375,9 +380,11 @@ def _stress_table(inputs: Inputs, portfolio: pl.DataFrame) -> str:
                 f"{names.get(row['scenario_id'], '')} {row['scenario_id']}",
                 row["severity"],
                 signed_percent(row["result"]),
-                f"{signed_percent(row['result_lo'])}…{signed_percent(row['result_hi'])}",
-                signed_percent(row["loss_part"]),
-                signed_percent(row["gain_part"]),
+                ""
+                if row["result"] is None
+                else f"{signed_percent(row['result_lo'])}…{signed_percent(row['result_hi'])}",
+                "" if row["result"] is None else signed_percent(row["loss_part"]),
+                "" if row["result"] is None else signed_percent(row["gain_part"]),
                 row["worst_listing"] or "",
                 row["best_listing"] or "",
                 percent(row["inferred_weight"], 0),
@@ -399,7 +406,7 @@ def _plan_text(plan: Plan, inputs: Inputs) -> str:
         f"   turnover {percent(plan.turnover)}   cost {plan.cost_bp:.1f} bp"
         f"   solver {plan.solver.solver} {plan.solver.version}\n\n"
     )
-    trades = [["side", "listing", "", "shares", "weight", "", "reason"]]
+    trades: list[list[str]] = [["side", "listing", "", "shares", "weight", "", "reason"]]
     for row in plan.trades.iter_rows(named=True):
         subject = f" {row['reason_subject']}" if row["reason_subject"] else ""
         blocked = f"   blocked: {row['blocked']}" if row["blocked"] else ""
@@ -407,14 +414,16 @@ def _plan_text(plan: Plan, inputs: Inputs) -> str:
             [
                 row["side"],
                 row["listing_id"],
-                names.get(row["listing_id"], ""),
+                str(names.get(row["listing_id"]) or ""),
                 f"{row['quantity']:,.0f}",
                 percent(row["weight_before"]),
                 f"→ {percent(row['weight_after'])}",
                 f"{row['reason_code']}{subject}{blocked}",
             ]
         )
-    limits = [["limit", "", "now", "plan", "bound", "room", "state", "shadow price"]]
+    limits: list[list[str]] = [
+        ["limit", "", "now", "plan", "bound", "room", "state", "shadow price"]
+    ]
     for row in plan.limits.iter_rows(named=True):
         price = row["shadow_price"]
         limits.append(
@@ -425,13 +434,17 @@ def _plan_text(plan: Plan, inputs: Inputs) -> str:
                 percent(row["plan"]),
                 percent(row["bound"]),
                 signed_percent(row["room"]),
-                STATE_MARKS.get(row["state"], row["state"]),
-                ""
-                if price is None or abs(price) < 5e-3
-                else f"{price:.2f} bp of tracking error per 1 pp",
+                STATE_MARKS.get(row["state"], ""),
+                _shadow(price),
             ]
         )
     return head + aligned(trades) + "\n" + aligned(limits)
+
+
+def _shadow(price: float | None) -> str:
+    return (
+        "" if price is None or abs(price) < 5e-3 else f"{price:.2f} bp of tracking error per 1 pp"
+    )
 
 
 def _score_json(
@@ -445,7 +458,7 @@ def _score_json(
         row["limit"] = (
             None
             if limit is None
-            else {key: limit[key] for key in ("sense", "bound", "room", "state")}
+            else {key: limit[key] for key in ("sense", "value", "bound", "room", "state")}
         )
     return {
         "as_of": inputs.book.as_of,
@@ -481,8 +494,6 @@ def _plan_json(plan: Plan, inputs: Inputs) -> dict[str, Any]:
 def _exit_code(limits: dict[tuple[str, str], dict[str, Any]], fail_on: str | None) -> int:
     if fail_on is None:
         return 0
-    if fail_on not in ("breach", "watch"):
-        raise typer.BadParameter(f"--fail-on {fail_on!r} must be breach or watch")
     bad = (
         {"breach", "unknown"} if fail_on == "breach" else {"breach", "unknown", "watch", "at_limit"}
     )

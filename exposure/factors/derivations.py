@@ -24,6 +24,12 @@ from exposure.errors import ContentError, Place
 from exposure.schemas import Evidence, validated
 
 _REFERENCE = re.compile(r"\{([a-z0-9_.\-]+)\}")
+_OPERATORS: dict[str, Callable[[float, float], float]] = {
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mult": operator.mul,
+    "Div": operator.truediv,
+}
 _FUNCTIONS = ("min", "max", "hull")
 
 
@@ -277,12 +283,7 @@ def _combine(pick: Callable[..., float], parts: tuple[float | None, ...]) -> flo
 
 
 def _binary(op: ast.operator, left: Interval, right: Interval) -> Interval:
-    apply = {
-        ast.Add: operator.add,
-        ast.Sub: operator.sub,
-        ast.Mult: operator.mul,
-        ast.Div: operator.truediv,
-    }.get(type(op))
+    apply = _OPERATORS.get(type(op).__name__)
     if apply is None:
         message = f"the operator {type(op).__name__} is not allowed"
         raise ValueError(message)

@@ -21,7 +21,8 @@ class SupplyGraph:
     """Nodes and links of one day.
 
     ``a_lo``, ``a_mid``, ``a_hi`` have shape (n, n), fractions of total cost; ``terminal`` marks nodes where a walk ends
-    because they are no company (capabilities, demand pools, cost outside the graph).
+    because they are no company (capabilities, demand pools, cost outside the graph); ``ends`` names all nodes that are
+    no company.
     """
 
     node_ids: tuple[str, ...]
@@ -30,6 +31,7 @@ class SupplyGraph:
     a_hi: FloatArray
     terminal: FloatArray
     links: pl.DataFrame
+    ends: tuple[str, ...] = ()
 
     def index(self, node_id: str) -> int | None:
         """Return the position of a node, or None if no link names it."""
@@ -80,7 +82,7 @@ def build_graph(links: pl.DataFrame, nodes: pl.DataFrame) -> SupplyGraph:
     terminal = np.array(
         [1.0 if name in ends and position[name] not in has_links else 0.0 for name in names]
     )
-    return SupplyGraph(tuple(names), a_lo, a_mid, a_hi, terminal, links)
+    return SupplyGraph(tuple(names), a_lo, a_mid, a_hi, terminal, links, tuple(ends))
 
 
 def walk(graph: SupplyGraph, targets: Sequence[str]) -> Walk:

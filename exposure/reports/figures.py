@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -122,6 +122,11 @@ class Figures:
                 total += weight * value
         return total
 
+    def mid(self, column: FactorColumn, weights: Sequence[float]) -> float | None:
+        """Return the portfolio's exposure, None where no listing has a figure: nothing known is not zero."""
+        known = any(self.score(position, column).mid is not None for position in self.positions)
+        return self.exposure(column, weights) if known else None
+
     def coverage(self, column: FactorColumn, weights: Sequence[float]) -> float:
         """Return the weight whose score is observed, estimated or not applicable."""
         return sum(
@@ -154,15 +159,20 @@ class Figures:
         return min(found, key=lambda limit: limit.score != "mid", default=None)
 
     def limit_on(self, scenario: str) -> Limit | None:
-        """Return the limit on a scenario's result at the severity that the sheet shows."""
-        return next(
-            (
-                limit
-                for limit in self.limits
-                if limit.scenario == scenario and limit.severity == self.layout.severity
-            ),
-            None,
-        )
+        """Return the limit on a scenario's result at the severity that the sheet shows.
+
+        A limit on any scenario holds for each; it stands where a scenario has none of its own.
+        """
+        own = [
+            x for x in self.limits if x.kind == "scenario" and x.severity == self.layout.severity
+        ]
+        stated = next((limit for limit in own if limit.scenario == scenario), None)
+        if stated is not None:
+            return stated
+        common = next((limit for limit in own if limit.scenario is None), None)
+        if common is None or not self.reached(scenario, common.severity):
+            return None
+        return replace(common, scenario=scenario, now=None, plan=None, shadow_price=None)
 
     def counted_score(self, limit: Limit, position: Position, column: FactorColumn) -> float:
         """Return the score that a limit counts: without a best figure, the end that hurts."""
@@ -275,6 +285,13 @@ class Figures:
                 total += weight * ret
         return total
 
+    def reached(self, scenario: str, severity: str) -> bool:
+        """Whether a model reaches any listing in a scenario."""
+        return any(
+            self.scenario_return(position, scenario, severity).ret is not None
+            for position in self.positions
+        )
+
     def loss_part(self, scenario: str, severity: str, weights: Sequence[float]) -> float:
         """Return the sum over losing positions, ≤ 0."""
         parts = self._parts(scenario, severity, weights)
@@ -285,10 +302,17 @@ class Figures:
         parts = self._parts(scenario, severity, weights)
         return sum(part for part in parts if part > 0)
 
-    def results(self, weights: Sequence[float], severity: str | None = None) -> list[float]:
-        """Return the portfolio's result in each scenario."""
+    def results(self, weights: Sequence[float], severity: str | None = None) -> list[float | None]:
+        """Return the portfolio's result in each scenario, None where no listing is reached."""
         chosen = severity or self.layout.severity
-        return [self.result(card.id, chosen, weights) for card in self.scenarios]
+        return [
+            self.result(card.id, chosen, weights) if self.reached(card.id, chosen) else None
+            for card in self.scenarios
+        ]
+
+    def worst_result(self, weights: Sequence[float]) -> float | None:
+        """Return the lowest result of all scenarios."""
+        return min((r for r in self.results(weights) if r is not None), default=None)
 
     @property
     def probabilities(self) -> list[float | None]:
@@ -322,8 +346,8 @@ class Figures:
     @property
     def worst(self) -> int | None:
         """Return the place of the scenario with the lowest result."""
-        results = self.results(self.weights)
-        return results.index(min(results)) if results else None
+        lowest = self.worst_result(self.weights)
+        return None if lowest is None else self.results(self.weights).index(lowest)
 
     # --- evidence ------------------------------------------------------------------------------------------------
 
@@ -364,6 +388,7 @@ class Figures:
             for column in self.columns
             if column.key in self.engine_exposures
             for end in ("lo", "mid", "hi")
+            if self.engine_exposures[column.key][end] is not None  # no listing has a point
         ]
         return max(gaps, default=0.0)
 
@@ -372,6 +397,7 @@ class Figures:
         gaps = [
             abs(self.result(scenario, severity, self.weights) - float(row["result"]))
             for (scenario, severity), row in self.engine_results.items()
+            if row["result"] is not None
         ]
         return max(gaps, default=0.0)
 
@@ -451,8 +477,8 @@ def figures(run: Run, layout: Layout) -> Figures:
     )
 
 
-def expected(chances: Sequence[float | None], results: Sequence[float], sign: int) -> float:
-    """Return Σ p · max(0, sign · r); a scenario without a probability stays out.
+def expected(chances: Sequence[float | None], results: Sequence[float | None], sign: int) -> float:
+    """Return Σ p · max(0, sign · r); a scenario without a probability or a result stays out.
 
     Examples
     --------
@@ -462,7 +488,7 @@ def expected(chances: Sequence[float | None], results: Sequence[float], sign: in
     return sum(
         chance * max(0.0, sign * result)
         for chance, result in zip(chances, results, strict=True)
-        if chance is not None
+        if chance is not None and result is not None
     )
 
 

@@ -48,7 +48,7 @@ header{background:#17324d;color:#fff;padding:18px 24px}header h1{margin:0;font-s
 header p{margin:4px 0 0;color:#c9d6e2;font-size:13px}
 main{max-width:1320px;margin:0 auto;padding:12px 24px 40px}
 h2{color:var(--navy);font-size:17px;margin:28px 0 8px;border-bottom:2px solid var(--rule);padding-bottom:3px}
-.switch{max-width:1320px;margin:0 auto;padding:8px 24px 0;color:var(--grey);font-size:13px}
+input[name=lang]{margin:8px 4px 8px 24px}label[for^=lang]{color:var(--grey);font-size:13px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px}
 .card{border:1px solid var(--rule);border-left:4px solid var(--navy);padding:10px 12px;border-radius:3px}
 .card b{display:block;font-size:25px}.card small{display:block;color:var(--grey)}
@@ -69,7 +69,7 @@ tr.total td{background:var(--soft)}tr.total.first td{border-top:2px solid var(--
 svg text{fill:var(--ink);font-size:12px}svg .axis{stroke:var(--rule)}
 a{color:var(--link)}footer{color:var(--grey);font-size:12px;margin-top:26px}
 #lang-zh:checked~* .en,#lang-en:checked~* .zh{display:none}
-@media print{.switch{display:none}body{font-size:11px}main{max-width:none;padding:0}
+@media print{input[name=lang],label[for^=lang]{display:none}body{font-size:11px}main{max-width:none;padding:0}
 header,th,.state,td.heat{-webkit-print-color-adjust:exact;print-color-adjust:exact}h2{break-after:avoid}
 tr,.card,.box,svg{break-inside:avoid}@page{size:A4 landscape;margin:12mm}}
 """
@@ -210,7 +210,9 @@ class _Page:
                 column = self.figures.column_of(card.factor or "")
                 if column is not None:
                     cards.append(self._factor_card(column))
-            elif card.kind in ("listed_weight", "evidence_quality") or self.figures.scenarios:
+            elif (
+                card.kind in ("listed_weight", "evidence_quality") or self.figures.worst is not None
+            ):
                 cards.append(made[card.kind]())
         return f'<section class="cards">{"".join(cards)}</section>'
 
@@ -248,12 +250,12 @@ class _Page:
         )
         rows = "".join(self._position(position) for position in figures.positions)
         totals: list[tuple[str, Callable[[FactorColumn], float | None], bool]] = [
-            ("mid", lambda c: figures.exposure(c, figures.weights), False),
+            ("mid", lambda c: figures.mid(c, figures.weights), False),
             ("lo", lambda c: figures.exposure(c, figures.weights, "lo"), False),
             ("hi", lambda c: figures.exposure(c, figures.weights, "hi"), False),
             (
                 "plan",
-                lambda c: figures.exposure(c, figures.plan_weights) if figures.has_plan else None,
+                lambda c: figures.mid(c, figures.plan_weights) if figures.has_plan else None,
                 False,
             ),
             (
@@ -307,7 +309,8 @@ class _Page:
         )
         for name, weights in lines:
             cells = "".join(
-                f'<td class="m">{percent(value)}</td>' for value in figures.results(weights)
+                f'<td class="m">{NOT_KNOWN if value is None else percent(value)}</td>'
+                for value in figures.results(weights)
             )
             body += (
                 f'<tr class="total"><td colspan="3">{self.say(f"result.{name}")}</td>{cells}'
@@ -426,10 +429,10 @@ class _Page:
         note = ""
         if other is not None:
             basis = other.card.basis_names.get(other.basis, (other.basis, other.basis))
-            note = f"{self.pair(basis)} {self._unit(figures.exposure(other, figures.weights), other, total=True)}"
+            note = f"{self.pair(basis)} {self._unit(figures.mid(other, figures.weights), other, total=True)}"
         low, high = (figures.exposure(column, figures.weights, end) for end in ("lo", "hi"))
         ends = f"{self._unit(low, column, total=True)} – {self._unit(high, column, total=True)}"
-        value = self._unit(figures.exposure(column, figures.weights), column, total=True)
+        value = self._unit(figures.mid(column, figures.weights), column, total=True)
         name = self.pair(factor_name(self.context.words, column, short=True))
         return self._card(name, value, ends, note, state)
 
@@ -447,7 +450,7 @@ class _Page:
     def _worst_card(self) -> str:
         figures = self.figures
         card = figures.scenarios[figures.worst or 0]
-        value = min(figures.results(figures.weights))
+        value = figures.worst_result(figures.weights) or 0.0
         engine = figures.engine_results.get((card.id, self.context.layout.severity), {})
         ends = " – ".join(
             NOT_KNOWN if engine.get(end) is None else percent(engine[end])
@@ -612,8 +615,8 @@ class _Page:
         rows = [
             (
                 factor_name(self.context.words, column, short=True),
-                figures.exposure(column, figures.weights),
-                figures.exposure(column, figures.plan_weights) if figures.has_plan else None,
+                figures.mid(column, figures.weights),
+                figures.mid(column, figures.plan_weights) if figures.has_plan else None,
                 limit.bound if (limit := figures.limit_of(column)) else None,
             )
             for column in columns
@@ -638,7 +641,7 @@ class _Page:
     def _bars(
         self,
         title: str,
-        rows: Sequence[tuple[Pair, float, float | None, float | None]],
+        rows: Sequence[tuple[Pair, float | None, float | None, float | None]],
         colours: tuple[str, str],
     ) -> str:
         if not rows:
@@ -666,22 +669,25 @@ class _Page:
                     f'height="10" fill="#{colour}"/>'
                 )
             if cap is not None:
-                parts.append(
-                    f'<line x1="{at(cap):.1f}" x2="{at(cap):.1f}" y1="{top - 2:.0f}" y2="{top + 24:.0f}" '
-                    f'stroke="#{PALETTE["vermilion"]}" stroke-width="3"/>'
+                where = (
+                    f'x1="{at(cap):.1f}" x2="{at(cap):.1f}" y1="{top - 2:.0f}" y2="{top + 24:.0f}"'
                 )
-            parts.append(
-                f'<text x="{left + width + 8:.0f}" y="{top + 15:.0f}">{percent(now)}</text>'
-            )
+                parts.append(f'<line {where} stroke="#{PALETTE["vermilion"]}" stroke-width="3"/>')
+            shown = NOT_KNOWN if now is None else percent(now)
+            parts.append(f'<text x="{left + width + 8:.0f}" y="{top + 15:.0f}">{shown}</text>')
         height = 14 + step * len(rows)
         zero = at(0.0)
         axis = f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="2" y2="{height - 4:.0f}"/>'
+        has_caps = any(row[3] is not None for row in rows)
         keys = [("chart.now", colours[0])] + (
-            [("chart.after", colours[1])] if rows[0][2] is not None else []
+            [("chart.after", colours[1])] if any(row[2] is not None for row in rows) else []
         )
         legend = " ".join(
             f'<span style="color:#{colour}">■</span> {self.say(key)}' for key, colour in keys
         )
+        if has_caps:
+            mark = f'<span style="color:#{PALETTE["vermilion"]}">┃</span>'
+            legend += f" {mark} {self.say('chart.cap')}"
         label = _safe(self.context.words.line(title))
         return (
             f'<div><h2>{self.say(title)}</h2><svg role="img" aria-label="{label}" viewBox="0 0 620 {height:.0f}" '

@@ -121,7 +121,7 @@ class _Styles:
         if border is not None:
             cell.border = border
         if style.fmt is not None:
-            cell.number_format = style.fmt
+            cell.number_format = style.fmt.replace('""', "")  # two literals in a row are one
         elif cell.is_date:
             cell.number_format = "yyyy-mm-dd"
         if protection is not None:

@@ -245,6 +245,8 @@ def limit_name(words: Words, figures: Figures, limit: Limit, *, short: bool = Tr
             return words.both("limit.coverage_of", name=name)
         return words.both("limit.upper_end", name=name) if limit.score == "hi" else name
     kind, _, subject = limit.name.partition(":")
+    if subject == "min":
+        kind, subject = f"{kind}_min", ""
     key = f"limit.{kind}"
     if not _in_both(words, key):
         return limit.name, limit.name
@@ -378,7 +380,7 @@ def _why(figures: Figures, words: Words) -> list[dict[str, str]]:
     ]
     if harm:
         column = max(harm, key=lambda c: figures.exposure(c, figures.weights))
-        level = figures.exposure(column, figures.weights)
+        level = figures.exposure(column, figures.weights)  # nothing known counts as nothing to name
         if level > 0:
             facts.append(
                 _said(
@@ -413,9 +415,9 @@ def _todo(figures: Figures, words: Words) -> list[dict[str, str]]:
             fields[side] = (position.name_zh, position.name_en)
             fields[f"{side}_by"] = f"{abs(delta) * 100:.1f} pp"
     facts = [_said(words, f"box.todo.{key}", **fields)]
-    if figures.worst is not None:
-        before = min(figures.results(figures.weights))
-        after = min(figures.results(figures.plan_weights))
+    before = figures.worst_result(figures.weights)
+    after = figures.worst_result(figures.plan_weights)
+    if before is not None and after is not None:
         facts.append(
             _said(
                 words,

@@ -121,7 +121,7 @@ def _value(sheet: str, cell: Cell, found: object) -> list[Difference]:
 
 def _format(sheet: str, cell: Cell, found: str) -> list[Difference]:
     written = cell.style.fmt
-    if written is None or _bare(written) == _bare(found.replace("\\", "")):
+    if written is None or _plain_format(written) == _plain_format(found):
         return []
     return [Difference(sheet, cell.ref, "format", written, found)]
 
@@ -129,13 +129,16 @@ def _format(sheet: str, cell: Cell, found: str) -> list[Difference]:
 def _same(written: Value, found: object) -> bool:
     if isinstance(found, datetime):
         found = found.date()
-    if written in (None, ""):
+    if written is None or written == "":
         return found in (None, "")
     if isinstance(written, bool | str | date):
         return written == found
-    if isinstance(found, int | float) and isinstance(written, int | float):
-        return abs(written - found) <= TOLERANCE
-    return False
+    return isinstance(found, int | float) and abs(written - found) <= TOLERANCE
+
+
+def _plain_format(text: str) -> str:
+    """Return a number format without the marks that quote its literals; spreadsheets choose their own."""
+    return text.replace('"', "").replace("\\", "")
 
 
 def _bare(text: str) -> str:

@@ -156,7 +156,7 @@ def issuer_effect(
             score[2] * growth[2] * kept[2],
         )
         gain = (gain[0] + part[0], gain[1] + part[1], gain[2] + part[2])
-        known = known or bool(score[1])
+        known = known or score[1] is not None
         parts["gain"] = parts.get("gain", 0.0) + part[1]
     low, mid, high = low + gain[0], mid + gain[1], high + gain[2]
     for shock in scenario.revenue_shocks:
@@ -193,11 +193,11 @@ def issuer_effect(
 
 
 def _scaled(score: tuple[float, float | None, float] | None, size: float) -> tuple[Triple, bool]:
-    """Return score · size with the worse end first, and whether a mid other than zero reached the issuer."""
+    """Return score · size with the worse end first, and whether the score has a point (a known zero is one)."""
     if score is None:
         return ZERO, False
     ends = sorted((score[0] * size, score[2] * size))
-    return (ends[0], (score[1] or 0.0) * size, ends[1]), bool(score[1])
+    return (ends[0], (score[1] or 0.0) * size, ends[1]), score[1] is not None
 
 
 def _price(revenue: Triple, leverage: Triple, years: Range, a: Assumptions) -> Triple:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from exposure.factors.graph import SupplyGraph
+from exposure.factors.graph import SupplyGraph, walk
+from exposure.factors.kinds import TRACED_WELL
 from exposure.scenarios.definitions import Range
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -68,6 +69,7 @@ def network_losses(
     -------
     dict
         A node whose links on the way have no point, or that no path reaches, is absent: its loss is unknown, not zero.
+        A shock on companies alone leaves those whose cost is traced elsewhere at a known zero.
 
     Source
     ------
@@ -80,9 +82,10 @@ def network_losses(
         end: 1.0 - run_weeks(kind_table(graph, end), psi, weeks, lag, exponent).mean(axis=0)
         for end, exponent in readings.items()
     }
+    spared = _spared(graph, shocks)
     found: dict[str, Triple] = {}
     for i, name in enumerate(graph.node_ids):
-        if name not in known or loss["hi"][i] <= 0.0:
+        if not (name in spared or (name in known and loss["hi"][i] > 0.0)):
             continue
         low, middle, high = (float(loss[end][i]) for end in ENDS)
         found[name] = (min(low, middle), middle, max(middle, high))
@@ -123,7 +126,8 @@ def _possible(table: KindTable, usable: FloatArray, n: int, rho: float) -> Float
         (table.essential > 0) | (table.important > 0), 0.0, table.weight * (1.0 - usable)
     )
     lost = np.bincount(table.customer, ordinary, minlength=n)
-    return np.minimum(np.minimum(least, 1.0 - lost), _ces(table, usable, n, rho))
+    allowed = np.minimum(np.minimum(least, 1.0 - lost), _ces(table, usable, n, rho))
+    return np.asarray(allowed, dtype=np.float64)
 
 
 def _ces(table: KindTable, usable: FloatArray, n: int, rho: float) -> FloatArray:
@@ -132,7 +136,8 @@ def _ces(table: KindTable, usable: FloatArray, n: int, rho: float) -> FloatArray
     rest = np.clip(1.0 - inside, 0.0, 1.0)
     floor = np.maximum(usable, 1e-12)
     if abs(rho) < 1e-9:
-        return np.exp(np.bincount(table.customer, theta * np.log(floor), minlength=n))
+        log = np.bincount(table.customer, theta * np.log(floor), minlength=n)
+        return np.asarray(np.exp(log), dtype=np.float64)
     total = np.bincount(table.customer, theta * floor**rho, minlength=n) + rest
     return np.asarray(np.minimum(1.0, total ** (1.0 / rho)), dtype=np.float64)
 
@@ -188,6 +193,18 @@ def _weight(records: list[dict[str, object]], end: str) -> float:
         return 1.0
     costs = [record[end] for record in records]
     return min(1.0, sum(UNKNOWN[end] if value is None else float(str(value)) for value in costs))
+
+
+def _spared(graph: SupplyGraph, shocks: Mapping[str, float]) -> set[str]:
+    """Return the companies that a shock on companies alone leaves alone: nearly all their cost is traced elsewhere.
+
+    A shock on a capability spares nobody for sure, since any untraced input may hang on it.
+    """
+    companies = {name for name in shocks if shocks[name] > 0}
+    if not companies or companies & set(graph.ends):
+        return set()
+    traced = walk(graph, []).traced
+    return {name for i, name in enumerate(graph.node_ids) if traced[i] >= TRACED_WELL}
 
 
 def _known_nodes(graph: SupplyGraph, shocked: set[str]) -> set[str]:

@@ -78,7 +78,7 @@ class Shock:
         return {"as_of": self.as_of.isoformat(), "rows": self.portfolio.to_dicts()}
 
     def _repr_html_(self) -> str:
-        return self.portfolio._repr_html_()
+        return str(self.portfolio._repr_html_())  # pyright: ignore[reportPrivateUsage] - the notebook protocol
 
 
 def stress(
@@ -439,9 +439,16 @@ def portfolio_results(
         return pl.when(reached).then(ranked.drop_nulls().first())
 
     frame = held.group_by("scenario_id", "severity").agg(
-        effect.sum().alias("result"),
-        (pl.col("weight") * pl.col("ret_lo")).sum().alias("result_lo"),
-        (pl.col("weight") * pl.col("ret_hi")).sum().alias("result_hi"),
+        *(
+            pl.when(pl.col("ret").is_not_null().any())
+            .then((pl.col("weight") * pl.col(column)).sum())
+            .alias(name)
+            for column, name in (
+                ("ret", "result"),
+                ("ret_lo", "result_lo"),
+                ("ret_hi", "result_hi"),
+            )
+        ),
         effect.filter(effect < 0).sum().alias("loss_part"),
         effect.filter(effect > 0).sum().alias("gain_part"),
         *(
@@ -485,7 +492,7 @@ def expected_loss_and_gain(portfolio: pl.DataFrame, severity: str = "base") -> t
 
     S = 10⁴ Σ_s p_s max(0, −r_s),   G = 10⁴ Σ_s p_s max(0, r_s)
 
-    Scenarios without a stated probability don't count.
+    Scenarios without a stated probability or a known result don't count.
 
     Examples
     --------
@@ -494,10 +501,14 @@ def expected_loss_and_gain(portfolio: pl.DataFrame, severity: str = "base") -> t
     >>> expected_loss_and_gain(frame)
     (200.0, 250.0)
     """
-    part = portfolio.filter((pl.col("severity") == severity) & pl.col("probability").is_not_null())
+    part = portfolio.filter(
+        (pl.col("severity") == severity)
+        & pl.col("probability").is_not_null()
+        & pl.col("result").is_not_null()
+    )
     loss = part["probability"].dot((-part["result"]).clip(lower_bound=0.0))
     gain = part["probability"].dot(part["result"].clip(lower_bound=0.0))
-    return round(1e4 * float(loss), 9), round(1e4 * float(gain), 9)
+    return round(1e4 * float(loss or 0.0), 9), round(1e4 * float(gain or 0.0), 9)
 
 
 _PLAUSIBILITY = {

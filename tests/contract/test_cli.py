@@ -113,8 +113,8 @@ def test_rebalance_lowers_the_worst_loss_and_says_what_it_costs(book, capsys, tm
     assert data["status"] == "optimal"
     assert data["trades"]
     assert all(row["state"] != "breach" for row in data["limits"])
-    assert limits["worst_scenario"]["plan"] <= limits["worst_scenario"]["bound"] + 1e-6
-    assert limits["worst_scenario"]["now"] > limits["worst_scenario"]["plan"]
+    worst = limits["worst_scenario"]  # returns: a loss is negative
+    assert worst["now"] < worst["bound"] <= worst["plan"] + 1e-6
     assert data["cost_bp"] > 0
     assert orders.is_file()
 
@@ -234,7 +234,7 @@ def test_input_faults_as_json(tmp_path, capsys):
 
 def test_a_breach_exits_4_only_when_asked(book, capsys):
     (book.parent / "mandate.toml").write_text(
-        'name = "tight"\n[[limit]]\nfactor = "entity_list_status"\nmax = "10%"\n', encoding="utf-8"
+        'name = "tight"\n[[factor]]\nfactor = "entity_list_status"\nmax = "10%"\n', encoding="utf-8"
     )
 
     assert run(["score", str(book), *DAY]) == 0
@@ -348,6 +348,42 @@ def test_method_check_says_ok_failed_or_unreadable(tmp_path, capsys):
 
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     assert run(["method", "check", str(tmp_path), "--json"]) == 3
+
+
+def test_a_risk_snapshot_from_the_users_own_prices(tmp_path, capsys):
+    import random
+
+    draw = random.Random(7)
+    days = [f"2024-{month:02d}-{day:02d}" for month in range(1, 13) for day in range(1, 26)]
+    market = [100.0]
+    for _ in days[1:]:
+        market.append(market[-1] * (1 + draw.gauss(0, 0.01)))
+    rows = ["listing_id,date,close"]
+    for name, beta in (("000977.SZ", 1.5), ("603019.SH", 0.5)):
+        price = 50.0
+        for i, day in enumerate(days):
+            if i:
+                price *= 1 + beta * (market[i] / market[i - 1] - 1) + draw.gauss(0, 0.002)
+            rows.append(f"{name},{day},{price:.6f}")
+    (tmp_path / "prices.csv").write_text("\n".join(rows), encoding="utf-8")
+    index = ["index_code,date,close"] + [f"000300,{d},{m:.6f}" for d, m in zip(days, market, strict=True)]
+    index += [f"930651,{d},{100 + 7 * draw.gauss(0, 1):.6f}" for d in days]
+    (tmp_path / "indices.csv").write_text("\n".join(index), encoding="utf-8")
+    out = tmp_path / "risk" / "2024-12-25"
+    arguments = ["risk", "estimate", str(tmp_path / "prices.csv"), "--indices", str(tmp_path / "indices.csv")]
+    arguments += ["--as-of", "2024-12-25", "--out", str(out), "--theme", "930651"]
+
+    assert run(arguments) == 0
+
+    loadings = {
+        (row["listing_id"], row["risk_factor"]): float(row["loading"])
+        for row in csv.DictReader((out / "loadings.csv").open(encoding="utf-8"))
+    }
+    market_factor = next(factor for _, factor in loadings if "000300" in factor or "market" in factor)
+    assert loadings[("000977.SZ", market_factor)] > 1.2
+    assert loadings[("603019.SH", market_factor)] < 0.8
+    assert run(arguments) == 2  # the snapshot exists
+    assert "--force" in lines(capsys)[1]
 
 
 def test_version(capsys):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exposure.reports.cells import Canvas, Style, address, block, quoted, sheet_ref
 from exposure.reports.layout import Card
-from exposure.reports.sheets.common import NOT_APPLICABLE, NOT_KNOWN, Context
+from exposure.reports.sheets.common import NOT_APPLICABLE, NOT_KNOWN, Context, shown
 from exposure.reports.sheets.pictures import CHART_ROW, SCENARIO_HELPER, chart_label
 from exposure.reports.text import factor_name, percent
 
@@ -49,7 +49,7 @@ def make_figure(context: Context, card: Card) -> Figure | None:
 
 def _expected_loss(context: Context, card: Card) -> Figure | None:
     figures, grid = context.figures, context.scenario
-    if not figures.scenarios:
+    if figures.worst is None:
         return None
     loss = figures.expected_loss(figures.weights)
     last = context.run.comparison
@@ -81,7 +81,7 @@ def _factor(context: Context, card: Card) -> Figure | None:
         return None
     index = figures.columns.index(column)
     fmt = context.layout.unit_format(column.card.unit, total=True)
-    value = figures.exposure(column, figures.weights)
+    value = figures.mid(column, figures.weights)
     before = figures.last_exposures.get(column.key)
     limit = figures.limit_of(column)
     state, counted, standing = None, None, "ok"
@@ -93,19 +93,20 @@ def _factor(context: Context, card: Card) -> Figure | None:
     note = ""
     if other is not None:
         basis = other.card.basis_names.get(other.basis, (other.basis, other.basis))
-        note = f"{words.pair(*basis)} {percent(figures.exposure(other, figures.weights))}"
-    apart = counted is not None and abs(counted - value) > 0.0005
+        amount = figures.mid(other, figures.weights)
+        note = f"{words.pair(*basis)} {NOT_KNOWN if amount is None else percent(amount)}"
+    apart = counted is not None and (value is None or abs(counted - value) > 0.0005)
     if apart and counted is not None and (standing != "ok" or not note):
         # Without this line a limit would seem broken by a figure that lies below it.
         note = f"{words.line('card.counted')} {percent(counted)}"
     return Figure(
         label=words.pair(*factor_name(words, column, short=True)),
         formula=f"={grid.total('mid', index)}",
-        value=value,
+        value=shown(value),
         fmt=fmt,
         lo=(f"={grid.total('lo', index)}", figures.exposure(column, figures.weights, "lo")),
         hi=(f"={grid.total('hi', index)}", figures.exposure(column, figures.weights, "hi")),
-        change=None if before is None else value - before,
+        change=None if before is None or value is None else value - before,
         change_fmt='"▲ +"0.0%;"▼ −"0.0%;"● "0.0%',
         limit=None if limit is None else (f"={grid.total('cap', index)}", limit.bound),
         limit_fmt=fmt,
@@ -152,7 +153,7 @@ def _worst_scenario(context: Context, card: Card) -> Figure | None:
     names = block(
         CHART_ROW + 1, SCENARIO_HELPER, CHART_ROW + grid.scenarios, SCENARIO_HELPER, fix="rc"
     )
-    value = min(figures.results(figures.weights))
+    value = figures.worst_result(figures.weights)
     limit = figures.limit_on(scenario.id)
     before = min(figures.last_results.values()) if figures.last_results else None
     state = context.words.line("state.no_limit")
@@ -161,11 +162,11 @@ def _worst_scenario(context: Context, card: Card) -> Figure | None:
     return Figure(
         label=context.words.line(f"card.{card.kind}"),
         formula=f"=MIN({row})",
-        value=value,
+        value=shown(value),
         fmt=SIGNED,
         lo=end("lo"),
         hi=end("hi"),
-        change=None if before is None else value - before,
+        change=None if before is None or value is None else value - before,
         change_fmt='"▲ +"0.0%;"▼ −"0.0%;"● "0.0%',
         limit=(
             f"=INDEX({grid.across('cap')},1,{place})",

@@ -29,6 +29,7 @@ from exposure.reports.run import Run
 from exposure.reports.text import Words
 
 WRAP_SLACK = 1.08  # a column of width 10 holds about 12 characters of 9 points; the rest is slack
+SMALLEST_EDIT = "0.000000000001"  # written out: spreadsheets rewrite powers of ten on saving
 NOT_KNOWN = "n/a"
 NOT_APPLICABLE = "–"
 FIRST_COLUMN = 2  # column A is a margin
@@ -192,9 +193,20 @@ def vertical(row: int, last_row: int, col: int, *, fix: str = "") -> str:
     return block(row, col, last_row, col, fix=fix)
 
 
-def shown(value: Value) -> Value:
-    """Return a value for a table: what is not known says so."""
+def shown(value: str | float | None) -> str | float:
+    """Return a value for a cell: what is not known says so."""
     return NOT_KNOWN if value is None else value
+
+
+def known(cells: str, formula: str) -> str:
+    """Return the formula of a sum that says n/a where none of the cells holds a number.
+
+    Examples
+    --------
+    >>> known("F6:F9", "SUM(F6:F9)")
+    '=IF(COUNT(F6:F9)=0,"n/a",SUM(F6:F9))'
+    """
+    return f'=IF(COUNT({cells})=0,"{NOT_KNOWN}",{formula})'
 
 
 def wrapped_height(

@@ -14,14 +14,22 @@ from exposure.reports.cells import (
     quoted,
     sheet_ref,
 )
-from exposure.reports.sheets.common import FIRST_COLUMN, NOT_KNOWN, Context, rule, vertical
+from exposure.reports.sheets.common import (
+    FIRST_COLUMN,
+    NOT_KNOWN,
+    Context,
+    known,
+    rule,
+    shown,
+    vertical,
+)
 from exposure.reports.text import factor_name
 
 HEAD_ROW = 4
 FIRST_ROW = 5
 FACTOR_COL = 5
 TOTAL = Style(bold=True, fill="soft", align="center")
-CHECK_EDGE = "1E-9"
+CHECK_EDGE = "0.000000001"
 
 
 def contribution_sheet(context: Context) -> Sheet:
@@ -137,14 +145,14 @@ def _check(context: Context, canvas: Canvas, total: int, last_col: int) -> None:
         at = canvas.calc(
             total,
             col,
-            f"=SUM({own})",
-            figures.exposure(factor, figures.weights),
+            known(own, f"SUM({own})"),
+            shown(figures.mid(factor, figures.weights)),
             TOTAL.but(fmt=fmt),
         )
         canvas.calc(
             total + 1,
             col,
-            f"=IF(ABS({at}-{grid.total('mid', offset)})<{CHECK_EDGE},{quoted(fine)},{quoted(wrong)})",
+            f"=IF(ABS(SUM({at})-SUM({grid.total('mid', offset)}))<{CHECK_EDGE},{quoted(fine)},{quoted(wrong)})",
             fine,
             TOTAL.but(size=8),
         )

@@ -22,8 +22,10 @@ from exposure.reports.sheets.common import (
     FIRST_COLUMN,
     NOT_APPLICABLE,
     NOT_KNOWN,
+    SMALLEST_EDIT,
     Context,
     ExposureGrid,
+    known,
     rule,
     shown,
     vertical,
@@ -114,7 +116,7 @@ def _headings(context: Context, canvas: Canvas) -> None:
     canvas.calc(
         3,
         FIRST_COLUMN,
-        f'=IF(SUMXMY2({weights},{written})>1E-12,{flag},"")',
+        f'=IF(SUMXMY2({weights},{written})>{SMALLEST_EDIT},{flag},"")',
         "",
         Style(size=9, bold=True, color="vermilion"),
     )
@@ -261,8 +263,14 @@ def _factor_totals(context: Context, canvas: Canvas, number: int, factor: Factor
     plain = TOTAL.but(bold=False, fmt=fmt)
     weights, plan = figures.weights, figures.plan_weights
     scores = vertical(grid.first, grid.last, col)
-    mid = figures.exposure(factor, weights)
-    canvas.calc(rows["mid"], col, f"=SUMPRODUCT(w_now,{scores})", mid, TOTAL.but(fmt=fmt))
+    mid = figures.mid(factor, weights)
+    canvas.calc(
+        rows["mid"],
+        col,
+        known(scores, f"SUMPRODUCT(w_now,{scores})"),
+        shown(mid),
+        TOTAL.but(fmt=fmt),
+    )
     for end, first in (("lo", grid.lo_col), ("hi", grid.hi_col)):
         bounds = vertical(grid.first, grid.last, first + number)
         canvas.calc(
@@ -276,8 +284,8 @@ def _factor_totals(context: Context, canvas: Canvas, number: int, factor: Factor
         canvas.calc(
             rows["plan"],
             col,
-            f"=SUMPRODUCT(w_plan,{scores})",
-            figures.exposure(factor, plan),
+            known(scores, f"SUMPRODUCT(w_plan,{scores})"),
+            shown(figures.mid(factor, plan)),
             plain,
         )
     else:
@@ -291,12 +299,13 @@ def _factor_totals(context: Context, canvas: Canvas, number: int, factor: Factor
         canvas.put(rows["benchmark"], col, NOT_KNOWN, plain)
         canvas.put(rows["active"], col, NOT_KNOWN, plain)
     else:
-        canvas.put(rows["benchmark"], col, benchmark, plain)
+        theirs = canvas.put(rows["benchmark"], col, benchmark, plain)
+        here = address(rows["mid"], col)
         canvas.calc(
             rows["active"],
             col,
-            f"={address(rows['mid'], col)}-{address(rows['benchmark'], col)}",
-            mid - benchmark,
+            f'=IF(ISNUMBER({here}),{here}-{theirs},"{NOT_KNOWN}")',
+            NOT_KNOWN if mid is None else mid - benchmark,
             plain.but(fmt=_signed(fmt)),
         )
     status = vertical(grid.first, grid.last, grid.status_col + number)

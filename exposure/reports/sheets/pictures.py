@@ -5,7 +5,7 @@ from __future__ import annotations
 from exposure.reports.cells import QUIET, Canvas, Chart, Series, address, block, sheet_ref
 from exposure.reports.figures import FactorColumn
 from exposure.reports.run import ScenarioCard
-from exposure.reports.sheets.common import Context
+from exposure.reports.sheets.common import Context, shown
 from exposure.reports.text import factor_name, percent, scenario_name
 
 CHART_ROW = 14
@@ -22,6 +22,7 @@ def draw_charts(context: Context, canvas: Canvas) -> None:
         (column, context.figures.columns.index(column))
         for factor in context.layout.chart_factors
         if (column := context.figures.column_of(factor)) is not None
+        and context.figures.mid(column, context.figures.weights) is not None
     ]
     if chosen:
         canvas.charts.append(_factor_chart(context, canvas, HELPER, chosen))
@@ -113,9 +114,9 @@ def _scenario_chart(context: Context, canvas: Canvas, helper: int) -> Chart:
         label = chart_label(context, card)
         canvas.put(row, helper, label, QUIET)
         categories.append(label)
-        canvas.calc(row, helper + 1, f"={grid.total('mid', number)}", now[number])
+        canvas.calc(row, helper + 1, f"={grid.total('mid', number)}", shown(now[number]))
         if figures.has_plan:
-            canvas.calc(row, helper + 2, f"={grid.total('plan', number)}", after[number])
+            canvas.calc(row, helper + 2, f"={grid.total('plan', number)}", shown(after[number]))
     last = top + len(figures.scenarios)
 
     def ref(offset: int) -> str:
@@ -133,8 +134,8 @@ def _scenario_chart(context: Context, canvas: Canvas, helper: int) -> Chart:
     alt = words.stack(
         "alt.scenarios",
         name=scenario_name(words, figures.scenarios[place], short=True),
-        now=percent(now[place]),
-        after=percent(after[place]),
+        now=percent(now[place] or 0.0),
+        after=percent(after[place] or 0.0),
     )
     return Chart(
         title=words.line("chart.scenarios"),

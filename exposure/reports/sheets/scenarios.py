@@ -24,8 +24,10 @@ from exposure.reports.sheets.common import (
     FIRST_COLUMN,
     NOT_APPLICABLE,
     NOT_KNOWN,
+    SMALLEST_EDIT,
     Context,
     ScenarioGrid,
+    known,
     rule,
     shown,
     vertical,
@@ -216,7 +218,7 @@ def _flag(context: Context, canvas: Canvas) -> None:
     canvas.calc(
         3,
         FIRST_COLUMN,
-        f'=IF({apart}+{moved}>1E-12,{flag},"")',
+        f'=IF({apart}+{moved}>{SMALLEST_EDIT},{flag},"")',
         "",
         Style(size=9, bold=True, color="vermilion"),
     )
@@ -313,12 +315,13 @@ def _scenario_totals(context: Context, canvas: Canvas, offset: int, card: Scenar
     signed = context.layout.formats["signed"]
     style = TOTAL.but(fmt=signed)
     own = vertical(grid.first, grid.last, col)
+    reached = figures.reached(card.id, severity)
     now, plan = figures.weights, figures.plan_weights
     canvas.calc(
         rows["mid"],
         col,
-        f"=SUMPRODUCT(w_now,{own})",
-        figures.result(card.id, severity, now),
+        known(own, f"SUMPRODUCT(w_now,{own})"),
+        shown(figures.result(card.id, severity, now) if reached else None),
         style.but(bold=True),
     )
     for name, sign, value in (
@@ -328,16 +331,16 @@ def _scenario_totals(context: Context, canvas: Canvas, offset: int, card: Scenar
         canvas.calc(
             rows[name],
             col,
-            f"=SUMPRODUCT(w_now,--({own}{sign}0),{own})",
-            value,
+            known(own, f"SUMPRODUCT(w_now,--({own}{sign}0),{own})"),
+            shown(value if reached else None),
             style.but(color="vermilion" if name == "loss" else "blue"),
         )
     if figures.has_plan:
         canvas.calc(
             rows["plan"],
             col,
-            f"=SUMPRODUCT(w_plan,{own})",
-            figures.result(card.id, severity, plan),
+            known(own, f"SUMPRODUCT(w_plan,{own})"),
+            shown(figures.result(card.id, severity, plan) if reached else None),
             style,
         )
     else:
@@ -352,6 +355,8 @@ def _scenario_totals(context: Context, canvas: Canvas, offset: int, card: Scenar
         for name in SEVERITIES:
             engine = figures.engine_results.get((card.id, name), {})
             end = engine.get(field)
+            if row in ("lo", "hi") and not figures.reached(card.id, name):
+                end = None
             style_end = MINOR.but(fmt=fmt)
             places.append(canvas.put(rows[row], grid.blocks[name] + offset, shown(end), style_end))
             if name == severity and end is not None:
@@ -365,18 +370,20 @@ def _scenario_totals(context: Context, canvas: Canvas, offset: int, card: Scenar
         )
     for name in SEVERITIES:
         at = grid.blocks[name] + offset
+        block_of = vertical(grid.first, grid.last, at)
         canvas.calc(
             rows["mid"],
             at,
-            f"=SUMPRODUCT(w_now,{vertical(grid.first, grid.last, at)})",
-            figures.result(card.id, name, now),
+            known(block_of, f"SUMPRODUCT(w_now,{block_of})"),
+            shown(figures.result(card.id, name, now) if figures.reached(card.id, name) else None),
             MINOR.but(fmt=signed),
         )
-    _limit_rows(context, canvas, col, card)
+    _limit_rows(context, canvas, offset, card)
 
 
-def _limit_rows(context: Context, canvas: Canvas, col: int, card: ScenarioCard) -> None:
+def _limit_rows(context: Context, canvas: Canvas, number: int, card: ScenarioCard) -> None:
     figures, grid = context.figures, context.scenario
+    col = grid.scenario_col + number
     rows = grid.rows
     signed = context.layout.formats["signed"]
     limit = figures.limit_on(card.id)
@@ -400,8 +407,13 @@ def _limit_rows(context: Context, canvas: Canvas, col: int, card: ScenarioCard) 
     own = vertical(grid.first, grid.last, col)
     result = address(rows["mid"], col)
     unknown = f'(SUM(w_now)-SUMIF({own},">=-1E+99",w_now))'
-    counted = figures.counted_unknown(limit)
-    at = canvas.calc(rows["counted"], col, f"={result}+{counted!r}*{unknown}", value or 0.0, style)
+    stored = grid.blocks[context.layout.severity] + number
+    counted = canvas.put(
+        rows["counted"], stored, figures.counted_unknown(limit), MINOR.but(fmt=signed)
+    )
+    at = canvas.calc(
+        rows["counted"], col, f"=SUM({result})+{counted}*{unknown}", value or 0.0, style
+    )
     cap = canvas.put(rows["cap"], col, limit.bound, INPUT.but(fmt=bound_fmt))
     room = limit.room(value or 0.0)
     formula = f"={at}-{cap}" if limit.sense == ">=" else f"={cap}-{at}"

@@ -114,6 +114,8 @@ FACTORS = [
      (0.14, None, 0.32, 0.58, 0.41, 0.12, 0.05, 0.02, None, 0.33, None), 1.0),
     ("connected_vehicle_exposure", "网联汽车规则敞口", "Connected-vehicle exposure", "fraction of revenue", "harm",
      (0.0, 0.0, 0.0, 0.0, 0.01, 0.0, 0.02, 0.0, 0.03, 0.0, None), 1.0),
+    ("china_countermeasure_exposure", "中国反制措施敞口", "Chinese counter-measure exposure", "fraction of revenue",
+     "harm", (None,) * 11, 1.0),
     ("ascend_share", "昇腾/鲲鹏收入占比", "Ascend and Kunpeng share", "fraction of revenue", "two_sided",
      (0.03, 0.0, 0.017, 0.41, 0.22, 0.05, 0.0, 0.01, 0.06, 0.0, None), 1.0),
     ("domestic_substitution_benefit", "国产替代受益", "Domestic substitution benefit", "fraction of revenue", "gain",
@@ -139,8 +141,7 @@ SCENARIOS = [
      (-0.03, -0.12, 0.0, 0.0, 0.0, -0.01, -0.02, -0.05, -0.22, -0.15, None)),
     ("eda_equipment_cut", "S6", "EDA与设备断供", "EDA and equipment cut", (0.1, 0.2, 0.3),
      (-0.02, -0.05, 0.0, -0.04, 0.0, -0.01, -0.01, -0.01, -0.26, -0.12, None)),
-    ("connected_vehicle_rule", "S7", "网联汽车规则", "Connected-vehicle rule", (0.7, 0.9, 1.0),
-     (0.0, 0.0, 0.0, 0.0, -0.01, 0.0, -0.01, 0.0, -0.01, 0.0, None)),
+    ("connected_vehicle_rule", "S7", "网联汽车规则", "Connected-vehicle rule", (0.7, 0.9, 1.0), (None,) * 11),
     ("domestic_substitution", "S8", "国产替代加速", "Domestic substitution", (0.4, 0.6, 0.8),
      (0.03, 0.12, 0.02, 0.21, 0.13, 0.06, 0.0, 0.01, 0.17, 0.30, None)),
     ("detente", "S9", "缓和", "Détente", (0.02, 0.05, 0.1),
@@ -161,6 +162,7 @@ LIMITS = [
     LimitCard("scenario:foundry_16nm_cut", "scenario", ">=", -0.17, "fraction of NAV"),
     LimitCard("scenario:hbm_ban", "scenario", ">=", -0.10, "fraction of NAV"),
     LimitCard("scenario:gpu_export_ban", "scenario", ">=", -0.12, "fraction of NAV"),
+    LimitCard("worst_scenario", "scenario", ">=", -0.16, "fraction of NAV"),
     LimitCard("turnover", "turnover", "<=", 0.20, "fraction of NAV"),
     LimitCard("position", "position", "<=", 0.16, "fraction of NAV"),
     LimitCard("cash", "cash", "<=", 0.10, "fraction of NAV"),
@@ -407,7 +409,8 @@ def _results(returns: pl.DataFrame) -> pl.DataFrame:
                 "probability": chances[str(scenario)][1] if chances[str(scenario)] else None,
                 "plausibility_d": None if scenario == "no_event" else 2.4,
                 "plausibility_p": None if scenario == "no_event" else 0.031,
-                "worst_listing": min(parts, key=parts.__getitem__), "best_listing": max(parts, key=parts.__getitem__),
+                "worst_listing": min(parts, key=parts.__getitem__, default=None),
+                "best_listing": max(parts, key=parts.__getitem__, default=None),
             }
         )  # fmt: skip
     return schemas.validated(
@@ -475,14 +478,19 @@ def _plan(kind: str, positions: pl.DataFrame, returns: pl.DataFrame) -> PlanView
 def _plan_limits(positions: pl.DataFrame, returns: pl.DataFrame, *, solved: bool) -> pl.DataFrame:
     now = {row[0]: row[4] for row in HOLDINGS}
     after = {row[0]: row[5] for row in HOLDINGS}
-    fixed = {"turnover": (0.0, 0.156), "position": (0.155, 0.12), "cash": (CASH, 0.052)}
+    fixed = {
+        "worst_scenario": (-0.179, -0.165),
+        "turnover": (0.0, 0.156),
+        "position": (0.155, 0.12),
+        "cash": (CASH, 0.052),
+    }
     rows = []
     for card in LIMITS:
         if card.kind == "factor":
             own = positions.filter((pl.col("factor_id") == card.name) & (pl.col("basis") == "main"))
             end = pl.col("hi" if card.sense == "<=" else "lo")
             pairs = own.select("listing_id", pl.col("mid").fill_null(end)).rows()
-        elif card.kind == "scenario":
+        elif card.kind == "scenario" and card.name != "worst_scenario":
             scenario = card.name.partition(":")[2]
             own = returns.filter(
                 (pl.col("scenario_id") == scenario) & (pl.col("severity") == "base")
