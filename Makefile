@@ -61,7 +61,7 @@ build: $(READY) ## build the wheel and test it in a clean environment
 	cd build && ./wheel-test/bin/exposure demo --out demo-output
 
 requirements: ## pin the environment again (needs uv)
-	uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/ci.txt
+	uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-strip-extras --python-version 3.11 --extra dev pyproject.toml -o requirements/ci.txt
 
 clean: ## remove what can be made again
 	rm -rf $(VENV) dist build reports/output .pytest_cache .mypy_cache .ruff_cache

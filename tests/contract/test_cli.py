@@ -377,7 +377,7 @@ def test_a_risk_snapshot_from_the_users_own_prices(tmp_path, capsys):
 
     loadings = {
         (row["listing_id"], row["risk_factor"]): float(row["loading"])
-        for row in csv.DictReader((out / "loadings.csv").open(encoding="utf-8"))
+        for row in csv.DictReader((out / "loadings.csv").read_text(encoding="utf-8").splitlines())
     }
     market_factor = next(factor for _, factor in loadings if "000300" in factor or "market" in factor)
     assert loadings[("000977.SZ", market_factor)] > 1.2
