@@ -395,11 +395,31 @@ def _interval(value: Range) -> Interval:
 
 
 def mandate_view(mandate: Mandate, plan: Plan | None) -> MandateView:
-    """Return the mandate's limits as stated; relative ones with the bound they had in this run."""
-    if plan is None or plan.limits.is_empty():
+    """Return the mandate's limits as they stood in this run, each with what it is about."""
+    if plan is None:
         return MandateView(mandate.name)
+    about: dict[str, dict[str, str]] = {
+        limit.name: {"subject": limit.factor, "base": limit.base, "score": limit.score}
+        for limit in mandate.factors
+    }
+    about |= {
+        limit.name: {"subject": limit.factor, "base": limit.base} for limit in mandate.coverage
+    }
+    about |= {
+        limit.name: {"subject": limit.scenario, "severity": limit.severity}
+        for limit in mandate.scenarios
+    }
+    if mandate.worst_scenario is not None:
+        about[mandate.worst_scenario.name] = {"severity": mandate.worst_scenario.severity}
     cards = tuple(
-        LimitCard(row["name"], row["kind"], row["sense"], row["bound"], row["unit"])
+        LimitCard(
+            row["name"],
+            row["kind"],
+            row["sense"],
+            row["bound"],
+            row["unit"],
+            **about.get(row["name"], {}),
+        )
         for row in plan.limits.iter_rows(named=True)
     )
     return MandateView(mandate.name, cards)
@@ -429,6 +449,12 @@ def build_manifest(inputs: Inputs) -> dict[str, Any]:
     """Return what a run rests on: versions, fingerprints, inputs. No user, host or full path."""
     book = inputs.book
     files = [{"name": book.source, "sha256": book.sha256}]
+    if book.benchmark is not None:
+        files.append(
+            {"name": book.benchmark_source or "benchmark", "sha256": frame_hash(book.benchmark)}
+        )
+    if inputs.mandate is not None:
+        files.append({"name": inputs.mandate.name, "sha256": text_hash(repr(inputs.mandate))})
     risk = inputs.risk
     return {
         "tool": f"{DISTRIBUTION} {tool_version()}",
@@ -439,10 +465,7 @@ def build_manifest(inputs: Inputs) -> dict[str, Any]:
         "content_origin": inputs.catalog.root.origin,
         "inputs": files,
         "holdings_rows": book.holdings.height,
-        "benchmark": None if book.benchmark is None else book.benchmark_source,
-        "benchmark_sha256": None if book.benchmark is None else frame_hash(book.benchmark),
         "mandate": None if inputs.mandate is None else inputs.mandate.name,
-        "mandate_sha256": None if inputs.mandate is None else text_hash(repr(inputs.mandate)),
         "risk_snapshot": None if risk is None else risk.as_of.isoformat(),
         "packages": {name: package_version(name) for name in REPORTED_PACKAGES},
     }
@@ -530,8 +553,8 @@ def run_and_write(
     )
     folder = RunFolder.open(OUTPUT if out is None else out, run.name, run.run_id, force=force)
     with folder:
-        write_workbook(run, folder.path / "workbook.xlsx", lang=lang)
-        write_html(run, folder.path / "summary.html")
+        write_workbook(run, folder.path / "workbook.xlsx", lang=lang, content=content)
+        write_html(run, folder.path / "summary.html", lang=lang, content=content)
         if run.plan is not None and run.plan.solved:
             write_trades(
                 run.plan.trades, folder.path / "trades.csv", as_of=run.as_of, portfolio=run.name

@@ -89,7 +89,6 @@ class Style:
     underline: bool = False
     color: str = "ink"
     fill: str | None = None
-    hatch: bool = False
     fmt: str | None = None
     align: str | None = None
     valign: str = "center"
@@ -395,7 +394,9 @@ def clean_text(text: str) -> str:
     >>> len(clean_text("x" * 40000))
     32767
     """
-    clean = "".join(char if _printable(char) else "·" for char in text)
+    clean = text
+    if not text.isprintable():  # most texts are, and looking at each character is slow
+        clean = "".join(char if _printable(char) else "·" for char in text)
     return clean if len(clean) <= MAX_TEXT else clean[: MAX_TEXT - 1] + "…"
 
 

@@ -612,15 +612,17 @@ class _Page:
             for factor in self.context.layout.chart_factors
             if (column := figures.column_of(factor)) is not None
         ]
-        rows = [
-            (
-                factor_name(self.context.words, column, short=True),
-                figures.mid(column, figures.weights),
-                figures.mid(column, figures.plan_weights) if figures.has_plan else None,
-                limit.bound if (limit := figures.limit_of(column)) else None,
-            )
-            for column in columns
-        ]
+        rows: list[tuple[Pair, float | None, float | None, float | None]] = []
+        for column in columns:
+            name = factor_name(self.context.words, column, short=True)
+            limit = figures.limit_of(column)
+            if limit is not None and figures.limit_now(limit) is not None:
+                rows.append(
+                    (name, figures.limit_now(limit), figures.limit_after(limit), limit.bound)
+                )
+                continue
+            after = figures.mid(column, figures.plan_weights) if figures.has_plan else None
+            rows.append((name, figures.mid(column, figures.weights), after, None))
         return self._bars("chart.factors", rows, (PALETTE["blue"], PALETTE["sky"]))
 
     def _scenario_bars(self) -> str:

@@ -13,7 +13,7 @@ from exposure.reports.run import MAIN, LimitCard, Run
 
 # Limits that only say what can't be traded: met or broken, never near.
 FIXED_KINDS = ("trading", "exclusion")
-_PREFIX = re.compile(r"^(cap|floor):")
+_PREFIX = re.compile(r"^(cap|floor|coverage):")
 _ENDS = re.compile(r"^(hi|mid)\((.+)\)$")
 _BASE = re.compile(r"^([a-z0-9_]+)(?:\[([a-z0-9_]+)\])?$")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from copy import copy
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -104,18 +105,21 @@ def _fill(page: Worksheet, sheet: Sheet, styles: _Styles) -> None:
 
 
 class _Styles:
-    """Turns our styles into openpyxl's, each made once: a workbook holds few."""
+    """Turns our styles into openpyxl's, each made once: a workbook holds few, and making one is slow."""
 
     def __init__(self, font: str) -> None:
         self.font = font
-        self.made: dict[Style, tuple[Any, ...]] = {}
+        self.made: dict[tuple[Style, bool], Any] = {}
 
     def put_on(self, cell: Any, style: Style) -> None:
-        if style not in self.made:
-            self.made[style] = self._make(style)
-        font, fill, align, border, protection = self.made[style]
-        cell.font = font
-        cell.alignment = align
+        key = (style, bool(cell.is_date))
+        if key not in self.made:
+            self._dress(cell, style)
+            self.made[key] = copy(cell._style)
+        cell._style = copy(self.made[key])
+
+    def _dress(self, cell: Any, style: Style) -> None:
+        cell.font, fill, cell.alignment, border, protection = self._make(style)
         if fill is not None:
             cell.fill = fill
         if border is not None:

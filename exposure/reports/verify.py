@@ -133,7 +133,10 @@ def _same(written: Value, found: object) -> bool:
         return found in (None, "")
     if isinstance(written, bool | str | date):
         return written == found
-    return isinstance(found, int | float) and abs(written - found) <= TOLERANCE
+    # A file holds about 16 digits of a number.
+    return isinstance(found, int | float) and abs(written - found) <= TOLERANCE * max(
+        1.0, abs(written)
+    )
 
 
 def _plain_format(text: str) -> str:

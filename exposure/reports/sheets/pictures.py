@@ -49,14 +49,21 @@ def _factor_chart(
         label = words.pair(*factor_name(words, column, short=True), sep="\n")
         canvas.put(row, helper, label, QUIET)
         categories.append(label)
-        value = figures.exposure(column, figures.weights)
-        plan = figures.exposure(column, figures.plan_weights)
+        # Where there is a limit the bars show what it counts, for only that can be held against it.
         limit = figures.limit_of(column)
-        canvas.calc(row, helper + 1, f"={grid.total('mid', index)}", value)
+        counted = limit is not None and figures.limit_now(limit) is not None
+        value = figures.mid(column, figures.weights)
+        plan = figures.mid(column, figures.plan_weights) if figures.has_plan else None
+        if limit is not None and counted:
+            value, plan = figures.limit_now(limit), figures.limit_after(limit)
+        name = "counted" if counted else "mid"
+        canvas.calc(row, helper + 1, f"={grid.total(name, index)}", shown(value))
         now.append(value)
-        if figures.has_plan:
-            canvas.calc(row, helper + 2, f"={grid.total('plan', index)}", plan)
-        after.append(plan if figures.has_plan else None)
+        if figures.has_plan and counted:
+            canvas.put(row, helper + 2, shown(plan))
+        elif figures.has_plan:
+            canvas.calc(row, helper + 2, f"={grid.total('plan', index)}", shown(plan))
+        after.append(plan)
         if limit is not None:
             canvas.calc(row, helper + 3, f"={grid.total('cap', index)}", limit.bound)
         caps.append(limit.bound if limit else None)

@@ -102,8 +102,8 @@ FACTORS = [
      (0.22, 0.17, 0.08, 0.21, None, 0.11, 0.24, 0.12, None, 0.19, None), 1.0),
     ("us_gpu_dependence", "美国GPU依赖", "US GPU dependence", "fraction of total cost", "harm",
      (0.48, 0.12, 0.05, 0.0, 0.06, 0.25, 0.61, 0.33, 0.0, 0.0, None), 1.0),
-    ("advanced_eda_dependence", "美国EDA与设备依赖", "US EDA and equipment dependence", "fraction of total cost", "harm",
-     (None, None, None, None, None, None, None, None, 0.35, 0.04, None), 1.0),
+    ("advanced_eda_dependence", "美国EDA与设备依赖", "US EDA and equipment dependence", "fraction of total cost",
+     "harm", (None, None, None, None, None, None, None, None, 0.35, 0.04, None), 1.0),
     ("entity_list_status", "实体清单状态", "Entity List status", "0 or 1", "harm",
      (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, None), 1.0),
     ("us_listing_risk", "美国资本市场风险", "US capital-market risk", "probability", "harm",
@@ -141,7 +141,8 @@ SCENARIOS = [
      (-0.03, -0.12, 0.0, 0.0, 0.0, -0.01, -0.02, -0.05, -0.22, -0.15, None)),
     ("eda_equipment_cut", "S6", "EDA与设备断供", "EDA and equipment cut", (0.1, 0.2, 0.3),
      (-0.02, -0.05, 0.0, -0.04, 0.0, -0.01, -0.01, -0.01, -0.26, -0.12, None)),
-    ("connected_vehicle_rule", "S7", "网联汽车规则", "Connected-vehicle rule", (0.7, 0.9, 1.0), (None,) * 11),
+    ("connected_vehicle_rule", "S7", "网联汽车规则", "Connected-vehicle rule", (0.7, 0.9, 1.0),
+     (None,) * 11),
     ("domestic_substitution", "S8", "国产替代加速", "Domestic substitution", (0.4, 0.6, 0.8),
      (0.03, 0.12, 0.02, 0.21, 0.13, 0.06, 0.0, 0.01, 0.17, 0.30, None)),
     ("detente", "S9", "缓和", "Détente", (0.02, 0.05, 0.1),
@@ -425,7 +426,8 @@ def _plan(kind: str, positions: pl.DataFrame, returns: pl.DataFrame) -> PlanView
     limits = _plan_limits(positions, returns, solved=kind == "plan")
     weights = pl.DataFrame(
         [
-            {"listing_id": row[0], "weight_now": row[4], "weight_target": row[5], "weight_plan": row[5], "benchmark": None}
+            {"listing_id": row[0], "weight_now": row[4], "weight_target": row[5],
+             "weight_plan": row[5], "benchmark": None}
             for row in HOLDINGS
         ],
         schema=schemas.empty(schemas.PlanWeights).schema,
@@ -498,10 +500,8 @@ def _plan_limits(positions: pl.DataFrame, returns: pl.DataFrame, *, solved: bool
             pairs = own.select("listing_id", pl.col("ret").fill_null(pl.col("ret").min())).rows()
         else:
             pairs = []
-        if pairs:
-            values = tuple(sum(weights[i] * x for i, x in pairs) for weights in (now, after))
-        else:
-            values = fixed[card.name]
+        sums = tuple(sum(weights[i] * x for i, x in pairs) for weights in (now, after))
+        values = sums if pairs else fixed[card.name]
         room = card.bound - values[1] if card.sense == "<=" else values[1] - card.bound
         rows.append(
             {
@@ -588,7 +588,8 @@ def _ledger(positions: pl.DataFrame) -> pl.DataFrame:
                 "evidence_id": row["evidence_ids"][0], "kind": "evidence", "subject": row["issuer_id"],
                 "subject_zh": zh, "subject_en": en, "measure": row["factor_id"], "lo": row["lo"], "mid": row["mid"],
                 "hi": row["hi"], "unit": row["unit"], "period": "2024H1", "known_on": date(2024, 8, 28),
-                "publisher": "Synthetic Exchange", "title": f"{en}: half-year report 2024", "locator": "page 14, table 3",
+                "publisher": "Synthetic Exchange", "title": f"{en}: half-year report 2024",
+                "locator": "page 14, table 3",
                 "grade": row["grade"], "status": row["status"], "url": "https://example.org/report.pdf",
                 "note": "invented for a test",
             }
