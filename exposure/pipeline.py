@@ -371,6 +371,7 @@ def factor_card(factor: FactorDefinition) -> FactorCard:
         lowest=factor.lowest,
         highest=factor.highest,
         basis_names=factor.basis_names or {MAIN: (factor.name_zh, factor.name_en)},
+        basis_units=factor.basis_units,
     )
 
 

@@ -69,6 +69,8 @@ class FactorCard:
         The range that the unit allows; a missing score spans it.
     basis_names
         basis → (zh, en); a basis without an entry shows its id.
+    basis_units
+        basis → unit, where a basis has one of its own.
     """
 
     id: str
@@ -83,6 +85,11 @@ class FactorCard:
     lowest: float = 0.0
     highest: float = 1.0
     basis_names: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    basis_units: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def unit_of(self, basis: str) -> str:
+        """Return the unit of a basis."""
+        return self.basis_units.get(basis, self.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ def _headings(context: Context, canvas: Canvas) -> None:
     context.heads(canvas, HEAD_ROW, FIRST_COLUMN, labels, 74)
     for number, factor in enumerate(figures.columns):
         name = words.pair(*factor_name(words, factor, short=True), sep="\n")
-        unit = words.maybe(f"unit.{factor.card.unit}", factor.card.unit)
+        stated = factor.card.unit_of(factor.basis)
+        unit = words.maybe(f"unit.{stated}", stated)
         gain = factor.card.sign in ("gain", "mitigant")
         canvas.put(
             HEAD_ROW,
