@@ -21,7 +21,6 @@ def visible(as_of: date) -> pl.Expr:
         Examples
         --------
         >>> from datetime import date
-    from typing import Any
         >>> import polars as pl
         >>> rows = pl.DataFrame({"known_on": [date(2025, 1, 24), date(2025, 8, 31)],
         ...     "valid_from": [date(2024, 7, 1)] * 2, "valid_to": [None, None]}, schema_overrides={"valid_to": pl.Date})

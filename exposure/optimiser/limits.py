@@ -219,9 +219,6 @@ class Limit:
     form
         ``rows`` (general), ``bound`` (each row is a single weight, so it enters as a variable bound), ``ratio``
         (``rows @ w / Σw``), ``turnover`` (Σ|w − offset|).
-    shown
-        Rows that :meth:`value` looks at in place of ``rows``, where some of them follow from another limit and would
-        only split its shadow price.
     spread, kappa
         An ellipsoid: ``κ ‖σ∘w‖₂`` is added under a cap and taken off under a floor.
     """
@@ -237,7 +234,6 @@ class Limit:
     subject: str | None = None
     spread: FloatArray | None = None
     kappa: float = 0.0
-    shown: sparse.csr_array | None = None
 
     def values(self, w: FloatArray) -> FloatArray:
         """Return the value of every row, in the unit of the bound."""
@@ -254,7 +250,7 @@ class Limit:
 
     def value(self, w: FloatArray) -> float:
         """Return the value nearest to (or furthest beyond) the bound."""
-        values = self.values(w) if self.shown is None else np.asarray(self.shown @ w)
+        values = self.values(w)
         if self.sense == "<=":
             return float(values.max())
         if self.sense == ">=":
@@ -528,20 +524,14 @@ def _position_limits(inputs: PlanInputs, mandate: Mandate) -> list[Limit]:
             (np.ones(inputs.size), (rows, np.arange(inputs.size))),
             shape=(len(issuers), inputs.size),
         )
-        # A cap on positions that is no looser implies the row of an issuer with one listing.
-        single = np.bincount(rows, minlength=len(issuers)) == 1
-        top = mandate.position.max
-        implied = single & (top is not None and top <= mandate.issuer_max)
-        kept = sparse.csr_array(matrix[np.flatnonzero(~implied)])
         limit = Limit(
             "issuer",
             "issuer",
             "<=",
             mandate.issuer_max,
             "fraction of NAV",
-            kept,
-            np.zeros(kept.shape[0]),
-            shown=matrix,
+            matrix,
+            np.zeros(len(issuers)),
         )
         found.append(limit)
     return found

@@ -120,6 +120,7 @@ class Built:
     fixed: FloatArray
     bounds: Bounds
     named: dict[str, cp.Constraint]
+    sizes: dict[str, tuple[np.ndarray, int]]
     equal_rows: frozenset[str]
     sales: cp.Constraint
     losses: cp.Constraint | None
@@ -176,9 +177,10 @@ def build(inputs: PlanInputs, limits: tuple[Limit, ...], goal: Goal) -> Built:
     structure: list[cp.Constraint] = [y == unlocked @ w + inputs.loadings.T @ (fixed - base)]
     sales = v >= inputs.w0[at] - w
     named: dict[str, cp.Constraint] = {}
+    sizes: dict[str, tuple[np.ndarray, int]] = {}
     lifted = _Lift(inputs, sum(limit.rows.shape[0] for limit in limits if limit.kind == "scenario"))
     for limit in limits:
-        if limit.form == "bound" or not limit.rows.shape[0]:
+        if limit.form == "bound":
             continue
         if limit.form == "turnover":
             gone = np.where(free, 0.0, fixed - inputs.w0)
@@ -186,7 +188,10 @@ def build(inputs: PlanInputs, limits: tuple[Limit, ...], goal: Goal) -> Built:
             right = limit.bound - already + float(inputs.w0[at].sum())
             named[limit.name] = 2.0 * cp.sum(v) + cp.sum(w) <= right
             continue
-        named[limit.name] = _named_row(limit, at, fixed, w, y, lifted)
+        kept = _needed_rows(limit, bounds)
+        sizes[limit.name] = (kept, limit.rows.shape[0])
+        if kept.size:
+            named[limit.name] = _named_row(limit, kept, at, fixed, w, y, lifted)
     objective = _objective(inputs, goal, at, w, v, y)
     losses = None
     if goal.losses.shape[0]:
@@ -207,6 +212,7 @@ def build(inputs: PlanInputs, limits: tuple[Limit, ...], goal: Goal) -> Built:
         fixed,
         bounds,
         named,
+        sizes,
         equal,
         sales,
         losses,
@@ -266,8 +272,23 @@ class _Lift:
         return weights, sparse.csr_array(direct)
 
 
+def _needed_rows(limit: Limit, bounds: Bounds) -> np.ndarray:
+    """Return the rows that no bound of a weight already implies.
+
+    The cap on an issuer with one listing says nothing beside a cap on positions that is no looser; kept, it would take
+    half of that cap's shadow price.
+    """
+    everything = np.arange(limit.rows.shape[0])
+    if limit.kind != "issuer":
+        return everything
+    counts = np.diff(limit.rows.indptr)
+    first = limit.rows.indices[np.minimum(limit.rows.indptr[:-1], limit.rows.nnz - 1)]
+    return everything[(counts != 1) | (bounds.upper[first] > limit.bound)]
+
+
 def _named_row(
     limit: Limit,
+    kept: np.ndarray,
     at: np.ndarray,
     fixed: FloatArray,
     w: cp.Variable,
@@ -287,6 +308,7 @@ def _named_row(
         inputs = lifted.inputs
         moved = weights @ (inputs.loadings.T @ inputs.reference) + direct @ fixed
         return (sign * weights) @ y + (sign * direct)[:, at] @ w <= right - sign * moved
+    rows, right = rows[kept], right[kept]
     left, bound = rows[:, at] @ w, right - rows @ fixed
     return left == bound if limit.sense == "==" else left <= bound
 
@@ -319,10 +341,13 @@ def solve_with(built: Built, solver: str) -> Answer:
     inside = np.asarray(found.primal_vars[built.weights.id], dtype=np.float64).reshape(-1)
     # An interior point ends a hair outside or inside its bounds; outside is not a weight one may hold.
     weights[at] = np.clip(inside, built.bounds.lower[at], built.bounds.upper[at])
-    duals = {
-        name: _multipliers(found, constraint, name in built.equal_rows)
-        for name, constraint in built.named.items()
-    }
+    duals = {name: np.zeros(total) for name, (_, total) in built.sizes.items()}
+    for name, constraint in built.named.items():
+        values = _multipliers(found, constraint, name in built.equal_rows)
+        if name in duals:
+            duals[name][built.sizes[name][0]] = values
+        else:
+            duals[name] = values
     sold = np.zeros(built.free.size)
     sold[at] = _multipliers(found, built.sales, False)
     loss = None if built.losses is None else _multipliers(found, built.losses, False)

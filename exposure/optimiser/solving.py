@@ -167,7 +167,7 @@ def _optimal(
     pressure: dict[str, FloatArray] = {}
     bounds = bounds_of(inputs, limits)
     for limit in limits:
-        if limit.form == "bound" or not limit.rows.shape[0]:
+        if limit.form == "bound":
             shadow[limit.name], pressure[limit.name] = 0.0, np.zeros(inputs.size)
             continue
         found = answer.duals[limit.name] / SCALE

@@ -10,7 +10,6 @@ Symbols: ψ shock on a node; s share of a supplier within an input kind; q recei
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -18,28 +17,11 @@ import polars as pl
 from exposure.factors.graph import SupplyGraph, walk
 from exposure.factors.kinds import TRACED_WELL
 from exposure.scenarios.definitions import Range
+from exposure.scenarios.propagation import KindTable, run_weeks
 
-FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-IntArray = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
 Triple = tuple[float, float, float]
 ENDS = ("lo", "mid", "hi")
 UNKNOWN = {"lo": 0.0, "mid": 0.0, "hi": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class KindTable:
-    """Input kinds of all customers under one reading of the links, K kinds over n nodes.
-
-    ``share`` (K, n) within the kind; ``customer`` (K,); ``essential`` and ``important`` (K,) truth values; ``weight``
-    (K,) of output that needs an ordinary kind, or cost share of an important one; ``cover`` (K,) weeks of stock.
-    """
-
-    customer: IntArray
-    share: FloatArray
-    essential: FloatArray
-    important: FloatArray
-    weight: FloatArray
-    cover: FloatArray
 
 
 def network_losses(
@@ -90,56 +72,6 @@ def network_losses(
         low, middle, high = (float(loss[end][i]) for end in ENDS)
         found[name] = (min(low, middle), middle, max(middle, high))
     return found
-
-
-def run_weeks(table: KindTable, psi: FloatArray, weeks: int, lag: int, rho: float) -> FloatArray:
-    """Return output by week, of shape (weeks, n), baseline 1.
-
-    Parameters
-    ----------
-    psi
-        Shock per node, of shape (n,), from the first week on.
-    """
-    n = psi.size
-    buys = (table.share > 0).astype(np.float64)
-    stock = table.cover.copy()
-    path = np.ones((weeks, n))
-    for t in range(weeks):
-        supplied = path[t - lag] if t >= lag else np.ones(n)
-        shortfall = 1.0 - supplied
-        # The largest shares of rival suppliers may add up to more than one: nobody loses more than its worst supplier.
-        lost = np.minimum(table.share @ shortfall, (buys * shortfall).max(axis=1, initial=0.0))
-        usable = 1.0 - lost + stock
-        output = np.maximum(
-            0.0, np.minimum(1.0 - psi, _possible(table, np.minimum(1.0, usable), n, rho))
-        )
-        path[t] = output
-        stock = np.minimum(table.cover, np.maximum(0.0, usable - output[table.customer]))
-    return path
-
-
-def _possible(table: KindTable, usable: FloatArray, n: int, rho: float) -> FloatArray:
-    """Return the output that the inputs allow, of shape (n,)."""
-    least = np.ones(n)
-    np.minimum.at(least, table.customer, np.where(table.essential > 0, usable, 1.0))
-    ordinary = np.where(
-        (table.essential > 0) | (table.important > 0), 0.0, table.weight * (1.0 - usable)
-    )
-    lost = np.bincount(table.customer, ordinary, minlength=n)
-    allowed = np.minimum(np.minimum(least, 1.0 - lost), _ces(table, usable, n, rho))
-    return np.asarray(allowed, dtype=np.float64)
-
-
-def _ces(table: KindTable, usable: FloatArray, n: int, rho: float) -> FloatArray:
-    theta = np.where(table.important > 0, table.weight, 0.0)
-    inside = np.bincount(table.customer, theta, minlength=n)
-    rest = np.clip(1.0 - inside, 0.0, 1.0)
-    floor = np.maximum(usable, 1e-12)
-    if abs(rho) < 1e-9:
-        log = np.bincount(table.customer, theta * np.log(floor), minlength=n)
-        return np.asarray(np.exp(log), dtype=np.float64)
-    total = np.bincount(table.customer, theta * floor**rho, minlength=n) + rest
-    return np.asarray(np.minimum(1.0, total ** (1.0 / rho)), dtype=np.float64)
 
 
 def kind_table(graph: SupplyGraph, end: str) -> KindTable:

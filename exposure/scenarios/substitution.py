@@ -205,14 +205,14 @@ def _fill(size: Vector, headroom: Vector, pool: float) -> Vector:
     if pool <= 0.0 or not room.any():
         return np.zeros_like(size)
     if room.sum() <= pool:
-        return room
+        return np.asarray(room, dtype=np.float64)
     order = np.argsort(headroom, kind="stable")
     ordered, rooms = size[order], room[order]
     filled = np.cumsum(rooms) - rooms  # what the less elastic ones take before supplier k is full
     behind = np.cumsum(ordered[::-1])[::-1]  # size of supplier k and the more elastic ones
     level = np.divide(pool - filled, behind, out=np.full_like(behind, np.inf), where=behind > 0)
     binding = int(np.argmax(level <= headroom[order]))
-    return np.minimum(room, level[binding] * size)
+    return np.asarray(np.minimum(room, level[binding] * size), dtype=np.float64)
 
 
 def _check_market(v: Vector, cut: Vector, spare: Vector, rate: float) -> None:

@@ -174,3 +174,14 @@ def test_the_solver_prints_nothing(capfd):
     conflict_of(world(6), "position <= 5%")
 
     assert capfd.readouterr().out == ""
+
+
+def test_an_issuer_cap_stays_when_the_position_cap_is_relaxed():
+    """With both at 5%, raising the position cap alone is not enough."""
+    inputs = world(12)
+    limits = named_limits(inputs, Mandate.of("position <= 5%", "issuer <= 5%"))
+
+    found = find_conflict(inputs, limits)
+
+    assert len(found.names) == 2  # cash and one of the two caps
+    assert found.repairs["issuer" if "issuer" in found.names else "position"] is None

@@ -337,3 +337,25 @@ def test_a_cone_without_a_solver_for_cones_fails_in_words():
 def test_versions_are_those_installed():
     assert solver_version("HIGHS")
     assert solver_version("none") == ""
+
+
+def test_an_issuer_cap_that_the_position_cap_implies_takes_none_of_its_price():
+    """Two equal caps would share one price, and loosening either alone would save nothing."""
+    inputs = world(10, 6)
+
+    both = solve(inputs, *parts(inputs, Mandate.of("position <= 11%", "issuer <= 11%")))
+    alone = solve(inputs, *parts(inputs, Mandate.of("position <= 11%")))
+
+    assert both.shadow["issuer"] == 0.0
+    assert both.shadow["position"] == pytest.approx(alone.shadow["position"], rel=1e-6)
+
+
+def test_an_issuer_cap_counts_all_its_listings_and_binds_below_the_position_cap():
+    inputs = world(10, 6)
+    inputs = replace(inputs, issuer_ids=("two", "two", *inputs.issuer_ids[2:]))
+
+    found = solve(inputs, *parts(inputs, Mandate.of("position <= 30%", "issuer <= 14%")))
+
+    assert found.weights[:2].sum() <= 0.14 + 1e-7
+    assert found.weights[2:].max() <= 0.14 + 1e-7
+    assert found.shadow["issuer"] > 0

@@ -1,0 +1,336 @@
+"""How the rest of the market moves, given the names that the network models, and how odd that is.
+
+Symbols
+    S       the names with a given return s (modelled names, zeros and gains too); k = their number
+    Σ       covariance of all returns over the horizon; μ their means
+    B, F, D loadings (n × q), factor covariance (q × q), specific variance (n):  Σ = B F B' + D
+    d²      squared Mahalanobis distance of s
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import linalg, stats
+
+from exposure.errors import ScenarioError
+
+Vector = NDArray[np.float64]
+
+EXTRAPOLATION_LIMIT = 4.0  # beyond this many standard deviations a linear model says little
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Returns of all names given some of them.
+
+    Parameters
+    ----------
+    mean
+        Of shape (n,), in the given order; the given names carry their given return.
+    beta
+        Of shape (n - k, k): move of each other name per unit of each given name.
+    covariance
+        Of shape (n - k, n - k): what stays uncertain about the others.
+    d2
+        Squared Mahalanobis distance of the given returns.
+    """
+
+    mean: Vector
+    beta: Vector
+    covariance: Vector
+    d2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """Returns of all names given the modelled ones, under a factor model.
+
+    Parameters
+    ----------
+    mean
+        Of shape (n,), fractions; modelled names carry their modelled return.
+    sd
+        Of shape (n,): what stays uncertain, 0 for modelled names.
+    factors
+        Expected factor returns, of shape (q,).
+    distance
+        Mahalanobis distance d of the modelled returns.
+    p_normal, p_t
+        Probability of returns at least this far out, normal and Student-t. They speak about returns
+        like these, never about a policy act.
+    extrapolation
+        Largest |s| / standard deviation over the modelled names.
+    fallback
+        True where that ratio passed the limit: the other names then move with the market alone.
+    """
+
+    mean: Vector
+    sd: Vector
+    factors: Vector
+    distance: float
+    p_normal: float
+    p_t: float
+    extrapolation: float
+    fallback: bool
+
+
+def conditional_returns(
+    mu: ArrayLike, Sigma: ArrayLike, shocked: Sequence[int], values: ArrayLike
+) -> Conditional:
+    """Move every name to its expectation given the returns of some.
+
+    β = Σ_US Σ_SS^-1,  E[r_U] = μ_U + β (s - μ_S),  Cov[r_U] = Σ_UU - β Σ_SU
+
+    Parameters
+    ----------
+    mu, Sigma
+        Means of shape (n,) and covariance of shape (n, n) over the horizon.
+    shocked
+        Positions of the given names, without repetition.
+    values
+        Their returns, of shape (k,).
+
+    Raises
+    ------
+    ScenarioError
+        If the given names are linearly dependent (two lines of one company, for example).
+
+    Source
+    ------
+    Kupiec (1998); equal to Gaussian entropy pooling with views on means (Meucci 2008).
+
+    Examples
+    --------
+    >>> c = conditional_returns([0, 0], [[0.04, 0.018], [0.018, 0.09]], [0], [-0.3])
+    >>> c.mean.round(12).tolist(), round(c.d2, 12)
+    ([-0.3, -0.135], 2.25)
+    """
+    mean = np.array(mu, dtype=np.float64)
+    covariance = np.asarray(Sigma, dtype=np.float64)
+    given = _positions(shocked, mean.size)
+    s = np.asarray(values, dtype=np.float64)
+    if s.shape != given.shape:
+        raise ValueError(f"values must have {given.size} entries to match shocked, got {s.size}")
+    others = np.setdiff1d(np.arange(mean.size), given)
+    root = _root(covariance[np.ix_(given, given)])
+    cross = covariance[np.ix_(given, others)]
+    beta = np.asarray(linalg.cho_solve(root, cross)).T
+    surprise = s - mean[given]
+    d2 = float(surprise @ linalg.cho_solve(root, surprise))
+    mean[others] += beta @ surprise
+    mean[given] = s
+    return Conditional(mean, beta, covariance[np.ix_(others, others)] - beta @ cross, d2)
+
+
+def conditional_factors(
+    B: ArrayLike,
+    F: ArrayLike,
+    D: ArrayLike,
+    shocked: Sequence[int],
+    values: ArrayLike,
+    mu: ArrayLike | None = None,
+) -> tuple[Vector, Vector, float]:
+    """Expected factor returns given some names, and what they do to the others.
+
+    E[f] = F B_S' (B_S F B_S' + D_S)^-1 (s - μ_S),    E[r_j] = μ_j + B_j E[f]
+
+    D_S keeps one company's own news from dragging the whole market along.
+
+    Parameters
+    ----------
+    B, F, D
+        Loadings (n, q), factor covariance (q, q), specific variances (n,), all over the horizon.
+    shocked, values
+        As in :func:`conditional_returns`.
+    mu
+        Means of shape (n,); 0 by default.
+
+    Returns
+    -------
+    factors
+        E[f], of shape (q,).
+    mean
+        Returns of all names, of shape (n,).
+    d2
+        Squared Mahalanobis distance.
+
+    Examples
+    --------
+    Half of the first name's variance is its own: the market moves only half as far.
+
+    >>> f, r, d2 = conditional_factors([[1], [1]], [[0.04]], [0.04, 0.01], [0], [-0.2])
+    >>> f.round(12).tolist(), r.round(12).tolist(), round(d2, 12)
+    ([-0.1], [-0.2, -0.1], 0.5)
+    """
+    loadings, specific = np.asarray(B, dtype=np.float64), np.asarray(D, dtype=np.float64)
+    factor = np.asarray(F, dtype=np.float64)
+    n = loadings.shape[0]
+    mean = np.zeros(n) if mu is None else np.array(mu, dtype=np.float64)
+    given = _positions(shocked, n)
+    s = np.asarray(values, dtype=np.float64)
+    own = loadings[given]
+    root = _root(own @ factor @ own.T + np.diag(specific[given]))
+    surprise = s - mean[given]
+    scaled = np.asarray(linalg.cho_solve(root, surprise))
+    move = factor @ own.T @ scaled
+    mean = mean + loadings @ move
+    mean[given] = s
+    return move, mean, float(surprise @ scaled)
+
+
+def infer_returns(
+    loadings: ArrayLike,
+    specific: ArrayLike,
+    modelled: Sequence[int],
+    values: ArrayLike,
+    *,
+    extrapolation_limit: float = EXTRAPOLATION_LIMIT,
+    nu: float = 5.0,
+) -> Inferred:
+    """Infer the names off the graph from those on it.
+
+    Parameters
+    ----------
+    loadings
+        B F^(1/2) of shape (n, q), lower-triangular root with the market factor first, so Σ = B B' +
+        D and column 0 is market beta times market volatility; scaled to the horizon.
+    specific
+        D of shape (n,), scaled to the horizon.
+    modelled, values
+        Positions and returns of *all* modelled names, zeros and gains too.
+    extrapolation_limit
+        Largest |s| / σ that the full model may be used for. Above it the other names move by their
+        market beta alone, with the market move held to this many standard deviations.
+    nu
+        Degrees of freedom of ``p_t``, above 2.
+
+    Raises
+    ------
+    ScenarioError
+        If the modelled names are linearly dependent, or a return is missing.
+
+    Examples
+    --------
+    >>> answer = infer_returns([[0.2], [0.1]], [0.04, 0.01], [0], [-0.2])
+    >>> answer.mean.round(12).tolist(), round(answer.extrapolation, 6), answer.fallback
+    ([-0.2, -0.05], 0.707107, False)
+    """
+    B, D = np.asarray(loadings, dtype=np.float64), np.asarray(specific, dtype=np.float64)
+    given = _positions(modelled, B.shape[0])
+    s = np.asarray(values, dtype=np.float64)
+    if not np.all(np.isfinite(s)):
+        raise ScenarioError("a modelled return is missing")
+    variance = np.einsum("ij,ij->i", B, B) + D
+    extrapolation = float(np.max(np.abs(s) / np.sqrt(variance[given]), initial=0.0))
+    q = B.shape[1]
+    factors, mean, d2 = conditional_factors(B, np.eye(q), D, given.tolist(), s)
+    own = B[given]
+    root = _root(own @ own.T + np.diag(D[given]))
+    known = np.einsum("ij,ij->i", B @ own.T, np.asarray(linalg.cho_solve(root, own @ B.T)).T)
+    fallback = extrapolation > extrapolation_limit
+    if fallback:
+        market = B[:, :1]
+        rest = np.maximum(0.0, variance - market[:, 0] ** 2)
+        one, _, _ = conditional_factors(market, np.eye(1), rest, given.tolist(), s)
+        held = np.clip(one, -extrapolation_limit, extrapolation_limit)
+        factors = np.concatenate([held, np.zeros(q - 1)])
+        mean = market @ held
+        mean[given] = s
+        scaled = market[given, 0] / rest[given]
+        known = market[:, 0] ** 2 * (1.0 - 1.0 / (1.0 + float(market[given, 0] @ scaled)))
+    sd = np.sqrt(np.maximum(0.0, variance - known))
+    sd[given] = 0.0
+    k = given.size
+    return Inferred(
+        mean,
+        sd,
+        factors,
+        float(np.sqrt(d2)),
+        p_value_normal(d2, k),
+        p_value_t(d2, k, nu),
+        extrapolation,
+        fallback,
+    )
+
+
+def p_value_normal(d2: float, k: int) -> float:
+    """Probability that k jointly normal returns lie at least this far out.
+
+    p = P(χ²_k > d²)
+
+    Examples
+    --------
+    >>> round(p_value_normal(2.25, 1), 6)
+    0.133614
+    """
+    return float(stats.chi2.sf(d2, k))
+
+
+def p_value_t(d2: float, k: int, nu: float = 5.0) -> float:
+    """Probability that k jointly Student-t returns lie at least this far out.
+
+    p = P(F_{k,ν} > d² ν / ((ν - 2) k))        Σ is the covariance of the t, not its scale matrix
+
+    Raises
+    ------
+    ScenarioError
+        If ν isn't above 2: there is no covariance.
+
+    Examples
+    --------
+    >>> round(p_value_t(2.25, 1, 5), 6)
+    0.110567
+    """
+    if not nu > 2:
+        raise ScenarioError(f"a Student-t with {nu:g} degrees of freedom has no covariance")
+    return float(stats.f.sf(d2 * nu / (nu - 2.0) / k, k, nu))
+
+
+def blend_covariance(calm: ArrayLike, crisis: ArrayLike, weight: float, periods: float) -> Vector:
+    """Mix the covariance of an ordinary window with that of a crisis, and scale it to the horizon.
+
+    Σ_h = h ((1 - w) Σ_calm + w Σ_crisis)
+
+    Parameters
+    ----------
+    calm, crisis
+        Covariances of one period, of shape (n, n).
+    weight
+        w in [0, 1].
+    periods
+        h, number of periods in the horizon.
+
+    Examples
+    --------
+    >>> blend_covariance([[0.01]], [[0.03]], 0.5, 4).tolist()
+    [[0.08]]
+    """
+    if not 0 <= weight <= 1:
+        raise ScenarioError(f"the weight of the crisis window must lie in [0, 1], got {weight:g}")
+    ordinary = np.asarray(calm, dtype=np.float64)
+    stressed = np.asarray(crisis, dtype=np.float64)
+    return np.asarray(periods * ((1 - weight) * ordinary + weight * stressed), dtype=np.float64)
+
+
+def _positions(shocked: Sequence[int], n: int) -> NDArray[np.int64]:
+    given = np.asarray(shocked, dtype=np.int64)
+    if given.size == 0:
+        raise ScenarioError("no name has a given return")
+    if given.min() < 0 or given.max() >= n or np.unique(given).size != given.size:
+        raise ValueError(f"positions must be distinct and within 0..{n - 1}")
+    return given
+
+
+def _root(covariance: Vector) -> tuple[Vector, bool]:
+    try:
+        factor, lower = linalg.cho_factor(covariance, lower=True)
+    except linalg.LinAlgError as error:
+        raise ScenarioError(
+            "the given names are linearly dependent, so their returns can't be conditioned on",
+            cure="give one line per company, or a positive specific variance",
+        ) from error
+    return np.asarray(factor, dtype=np.float64), bool(lower)

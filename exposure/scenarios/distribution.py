@@ -1,0 +1,490 @@
+"""The distribution of returns over scenarios that may or may not happen, and its tail.
+
+Symbols: p_s probability of scenario s over the horizon; L[s, i] signed return of name i if s happens; a confidence
+level; a loss is minus a return.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import integrate, stats
+
+from exposure.errors import ScenarioError
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+ENUMERATED_SCENARIOS = 16  # 65,536 joint outcomes; above it draws are the better description
+ROUNDING = 1e-9  # how far probabilities may be from 1 in sum
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioMixture:
+    """Moments of independent scenarios, and every joint outcome.
+
+    Parameters
+    ----------
+    expected, variance
+        Of the return of each name, of shape (n,).
+    states, probability, returns
+        Which scenarios happen, of shape (2^S, S), the last one changing fastest; how likely that is, of shape (2^S,);
+        the return of each name, of shape (2^S, n).
+    """
+
+    expected: Vector
+    variance: Vector
+    states: Flags
+    probability: Vector
+    returns: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class TailRisk:
+    """Value at risk and expected loss beyond it, fractions; above 0 is a loss."""
+
+    var: float
+    cvar: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMatrix:
+    """Draws of the future.
+
+    Parameters
+    ----------
+    returns
+        R of shape (draws, n), signed fractions, at least −1.
+    probability
+        Of each draw, of shape (draws,); sums to 1.
+    flags
+        Z of shape (draws, S): which scenarios happen.
+    """
+
+    returns: Vector
+    probability: Vector
+    flags: Flags
+
+
+def scenario_mixture(p: ArrayLike, L: ArrayLike) -> ScenarioMixture:
+    """Return moments and joint outcomes of independent scenarios whose returns add.
+
+    E = p'L,  Var = Σ_s p_s (1 − p_s) L_s²
+
+    Parameters
+    ----------
+    p, L
+        Probabilities of shape (S,) and returns of shape (S, n).
+
+    Raises
+    ------
+    ScenarioError
+        If a probability lies outside [0, 1], a return is missing, or there are more than 16 scenarios.
+
+    Source
+    ------
+    Moments of a sum of independent Bernoulli variables.
+
+    Examples
+    --------
+    >>> out = scenario_mixture([0.5, 0.5], [[-0.1], [-0.3]])
+    >>> out.expected.round(12).tolist(), out.returns[:, 0].round(12).tolist()
+    ([-0.2], [0.0, -0.3, -0.1, -0.4])
+    """
+    chance, size = _probabilities(p), np.asarray(L, dtype=np.float64)
+    if size.ndim != 2 or size.shape[0] != chance.size:
+        raise ValueError(f"L must have one row a scenario, got {size.shape} for {chance.size}")
+    _check_finite(size, "a scenario return")
+    if chance.size > ENUMERATED_SCENARIOS:
+        raise ScenarioError(
+            f"{chance.size} scenarios have too many joint outcomes to list",
+            cure=f"list at most {ENUMERATED_SCENARIOS}, or draw samples",
+        )
+    states = np.array(list(product((False, True), repeat=chance.size)), dtype=np.bool_)
+    return ScenarioMixture(
+        expected=chance @ size,
+        variance=(chance * (1.0 - chance)) @ size**2,
+        states=states,
+        probability=np.where(states, chance, 1.0 - chance).prod(axis=1),
+        returns=states.astype(np.float64) @ size,
+    )
+
+
+def gaussian_copula_joint(p: ArrayLike, rho: float) -> float:
+    """Return the probability that all scenarios happen when one common factor drives them.
+
+    P = ∫ φ(z) Π_s Φ((Φ⁻¹(p_s) − √ρ z) / √(1 − ρ)) dz
+
+    Parameters
+    ----------
+    p
+        Probabilities of shape (S,).
+    rho
+        Correlation of the normal scores of any two, in [0, 1]; for two scenarios in [−1, 1].
+
+    Raises
+    ------
+    ScenarioError
+        If a probability or the correlation lies outside its range.
+
+    Source
+    ------
+    One-factor Gaussian copula; Vasicek 1987, Li 2000.
+
+    Examples
+    --------
+    P = 1/4 + arcsin(ρ)/2π for two even chances.
+
+    >>> round(gaussian_copula_joint([0.5, 0.5], 0.5), 9)
+    0.333333333
+    """
+    chance = _probabilities(p)
+    if not (-1.0 if chance.size == 2 else 0.0) <= rho <= 1.0:
+        raise ScenarioError(f"a correlation of {rho:g} can't hold among {chance.size} scenarios")
+    if rho == 1.0:
+        return float(chance.min())
+    if rho == -1.0:
+        return max(0.0, float(chance.sum()) - 1.0)
+    loading = np.full(chance.size, np.sqrt(abs(rho)))
+    if rho < 0.0:
+        loading[1] = -loading[1]
+    score = stats.norm.ppf(chance)
+    spread = np.sqrt(1.0 - abs(rho))
+
+    def integrand(z: float) -> float:
+        inside = stats.norm.cdf((score - loading * z) / spread)
+        return float(stats.norm.pdf(z) * inside.prod())
+
+    # Near ρ = 1 the integrand has steps; telling where they are keeps the quadrature from missing them.
+    steps = [float(s / b) for s, b in zip(score, loading, strict=True) if b and abs(s / b) < 9.0]
+    value, _ = integrate.quad(integrand, -9.0, 9.0, points=steps or None, limit=400, epsabs=1e-12)
+    return float(min(max(value, 0.0), 1.0))
+
+
+def cvar_gaussian(mu: float, sigma: float, level: float) -> TailRisk:
+    """Return VaR and CVaR of a normal return.
+
+    VaR = −μ + σ z,  CVaR = −μ + σ φ(z) / (1 − a),  z = Φ⁻¹(a)
+
+    Parameters
+    ----------
+    mu, sigma
+        Mean and standard deviation of the return.
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If the level lies outside (0, 1) or the standard deviation is negative.
+
+    Source
+    ------
+    Rockafellar & Uryasev 2000.
+
+    Examples
+    --------
+    >>> out = cvar_gaussian(0.0, 1.0, 0.5)
+    >>> out.var, round(out.cvar, 9)
+    (0.0, 0.797884561)
+    """
+    _check_level(level, sigma)
+    z = float(stats.norm.ppf(level))
+    return TailRisk(-mu + sigma * z, -mu + sigma * float(stats.norm.pdf(z)) / (1.0 - level))
+
+
+def cvar_student_t(nu: float, scale: float, level: float, loc: float = 0.0) -> TailRisk:
+    """Return VaR and CVaR of a Student-t return.
+
+    VaR = −loc + scale q,  CVaR = −loc + scale f(q) / (1 − a) · (ν + q²) / (ν − 1),  q = t_ν⁻¹(a)
+
+    Parameters
+    ----------
+    nu
+        Degrees of freedom, above 1.
+    scale, loc
+        Scale (not standard deviation) and centre of the return.
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If ν isn't above 1, the level lies outside (0, 1) or the scale is negative.
+
+    Source
+    ------
+    McNeil, Frey & Embrechts 2015, example 2.15.
+
+    Examples
+    --------
+    With ν = 2 the 3/4 quantile is √(2/3) and the CVaR twice the square root of 2/3.
+
+    >>> out = cvar_student_t(2.0, 1.0, 0.75)
+    >>> round(out.var, 9), round(out.cvar, 9)
+    (0.816496581, 1.632993162)
+    """
+    _check_level(level, scale)
+    if not nu > 1.0:
+        raise ScenarioError(f"a t with {nu:g} degrees of freedom has no mean; give more than 1")
+    q = float(stats.t.ppf(level, nu))
+    beyond = float(stats.t.pdf(q, nu)) / (1.0 - level) * (nu + q * q) / (nu - 1.0)
+    return TailRisk(-loc + scale * q, -loc + scale * beyond)
+
+
+def cvar_discrete(loss: ArrayLike, p: ArrayLike, level: float) -> TailRisk:
+    """Return VaR and CVaR of a discrete loss, splitting the atom at VaR.
+
+    CVaR = (Σ_{loss > VaR} p loss + (1 − a − P(loss > VaR)) VaR) / (1 − a)
+
+    Parameters
+    ----------
+    loss, p
+        Losses and their probabilities, both of shape (m,).
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If a loss is missing, the probabilities don't sum to 1, or the level lies outside (0, 1).
+
+    Notes
+    -----
+    VaR is the loss of the last atom that the worst 1 − a reaches into.
+
+    Source
+    ------
+    Rockafellar & Uryasev 2002.
+
+    Examples
+    --------
+    The worst 5%: all of the 2% and 3 of the 4%: (.02·.3 + .03·.2) / .05.
+
+    >>> out = cvar_discrete([0.3, 0.2, 0.0], [0.02, 0.04, 0.94], 0.95)
+    >>> out.var, round(out.cvar, 12)
+    (0.2, 0.24)
+    """
+    values = np.asarray(loss, dtype=np.float64)
+    weight = _tail_weights(values, _distribution(p, values.shape), level)
+    return TailRisk(float(values[weight > 0.0].min()), float(weight @ values))
+
+
+def pert_beta(
+    lo: float, mid: float, hi: float, size: int, generator: np.random.Generator
+) -> Vector:
+    """Draw from the beta distribution of a three-point estimate.
+
+    x = lo + (hi − lo) Beta(1 + 4 (mid − lo)/(hi − lo), 1 + 4 (hi − mid)/(hi − lo)),  E[x] = (lo + 4 mid + hi)/6
+
+    Parameters
+    ----------
+    lo, mid, hi
+        Smallest, most likely and largest value, in order.
+    size
+        Number of draws.
+    generator
+        Where the draws come from: the caller's own, so that a run can be repeated.
+
+    Raises
+    ------
+    ScenarioError
+        If the three points aren't in order.
+
+    Source
+    ------
+    Malcolm, Roseboom, Clark & Fazar 1959.
+
+    Examples
+    --------
+    >>> draws = pert_beta(0.2, 0.5, 0.8, 1000, np.random.default_rng(1))
+    >>> bool(draws.min() >= 0.2), bool(draws.max() <= 0.8), round(float(draws.mean()), 1)
+    (True, True, 0.5)
+    """
+    if not (lo <= mid <= hi and np.isfinite(hi - lo)):
+        raise ScenarioError(f"three points aren't in order: {lo:g}, {mid:g}, {hi:g}")
+    if lo == hi:
+        return np.full(size, lo)
+    up, down = 4.0 * (mid - lo) / (hi - lo), 4.0 * (hi - mid) / (hi - lo)
+    return np.asarray(lo + (hi - lo) * generator.beta(1.0 + up, 1.0 + down, size))
+
+
+def sample_matrix(
+    p: ArrayLike,
+    severities: ArrayLike,
+    seed: int,
+    *,
+    draws: int = 10_000,
+    rho: float = 0.0,
+    noise_covariance: ArrayLike | None = None,
+    nu: float = 5.0,
+) -> SampleMatrix:
+    """Draw returns over the horizon: scenarios that happen, at a drawn severity, plus noise.
+
+    R = max(−1, Σ_s Z_s L_s(u_s) + t_ν(Σ)),  Z_s = [Φ⁻¹(p_s) ≥ √ρ f + √(1 − ρ) e_s],  u_s ~ PERT(0, ½, 1)
+
+    Parameters
+    ----------
+    p
+        Probabilities of shape (S,).
+    severities
+        Signed returns at low, base and high severity, of shape (S, 3, n). L_s(u) runs straight from low (u = 0) over
+        base (½) to high (1); one u a scenario, so all names share its severity.
+    seed
+        Of the generator; the same seed gives the same draws.
+    draws
+        Number of draws, all equally likely.
+    rho
+        Correlation of the normal scores of the scenarios, in [0, 1].
+    noise_covariance
+        Σ of shape (n, n) over the horizon; none where absent.
+    nu
+        Degrees of freedom of the noise, above 2; Σ is its covariance.
+
+    Raises
+    ------
+    ScenarioError
+        If a probability or ρ lies outside [0, 1], a return is missing, ν ≤ 2, Σ has a negative eigenvalue, or no
+        draw is asked for.
+
+    Source
+    ------
+    Methodology 3.8.
+
+    Examples
+    --------
+    A certain scenario with one severity is that scenario in each draw.
+
+    >>> out = sample_matrix([1.0, 0.0], [[[-0.2]] * 3, [[-0.5]] * 3], seed=1, draws=2)
+    >>> out.returns.tolist(), out.flags.tolist()
+    ([[-0.2], [-0.2]], [[True, False], [True, False]])
+    """
+    chance, size = _probabilities(p), np.asarray(severities, dtype=np.float64)
+    if size.ndim != 3 or size.shape[:2] != (chance.size, 3):
+        raise ValueError(f"severities must be (scenarios, 3, names), got {size.shape}")
+    _check_finite(size, "a scenario return")
+    if not 0.0 <= rho <= 1.0:
+        raise ScenarioError(f"the correlation of scenarios is {rho:g}; it must lie in [0, 1]")
+    if draws < 1:
+        raise ScenarioError(f"{draws} draws were asked for; give at least 1")
+    generator = np.random.default_rng(seed)
+    common = generator.standard_normal((draws, 1))
+    own = generator.standard_normal((draws, chance.size))
+    flags = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own <= stats.norm.ppf(chance)
+    returns = np.zeros((draws, size.shape[2]))
+    for number, (low, base, high) in enumerate(size):
+        u = pert_beta(0.0, 0.5, 1.0, draws, generator)[:, None]
+        toward_base, toward_high = np.minimum(2.0 * u, 1.0), np.maximum(2.0 * u - 1.0, 0.0)
+        drawn = low + toward_base * (base - low) + toward_high * (high - base)
+        returns += flags[:, number, None] * drawn
+    if noise_covariance is not None:
+        covariance = np.asarray(noise_covariance, dtype=np.float64)
+        returns += _student_noise(covariance, returns.shape, nu, generator)
+    return SampleMatrix(np.maximum(returns, -1.0), np.full(draws, 1.0 / draws), flags)
+
+
+def tail_attribution(loss: ArrayLike, p: ArrayLike, flags: ArrayLike, level: float) -> Vector:
+    """Return how likely each scenario is, given that the loss is in its tail.
+
+    P(s | tail) = Σ_draws q Z_s,  q the weights with which CVaR averages the losses
+
+    Parameters
+    ----------
+    loss, p
+        Loss and probability of each draw, of shape (draws,).
+    flags
+        Z of shape (draws, S).
+    level
+        a in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray
+        Of shape (S,), in [0, 1]; several scenarios may share a draw, so they needn't sum to 1.
+
+    Raises
+    ------
+    ScenarioError
+        As :func:`cvar_discrete`.
+
+    Source
+    ------
+    Tail as in Rockafellar & Uryasev 2002; equal losses share the split atom in proportion to p.
+
+    Examples
+    --------
+    >>> tail_attribution([0.3, 0.2, 0.0], [0.1, 0.1, 0.8], [[1, 0], [1, 1], [0, 0]], 0.8).tolist()
+    [1.0, 0.5]
+    """
+    values, happened = np.asarray(loss, dtype=np.float64), np.asarray(flags, dtype=np.float64)
+    if happened.ndim != 2 or happened.shape[0] != values.size:
+        raise ValueError(f"flags must have one row a draw, got {happened.shape} for {values.size}")
+    weight = _tail_weights(values, _distribution(p, values.shape), level)
+    return np.asarray(weight @ happened, dtype=np.float64)
+
+
+def _tail_weights(loss: Vector, p: Vector, level: float) -> Vector:
+    """Return the weights of the worst 1 − a, summing to 1; equal losses are one atom."""
+    _check_level(level, 0.0)
+    _check_finite(loss, "a loss")
+    atoms, member = np.unique(loss, return_inverse=True)
+    mass = np.bincount(member, weights=p, minlength=atoms.size)
+    tail = 1.0 - level
+    worse = np.cumsum(mass[::-1])[::-1] - mass  # probability of a larger loss
+    room = tail - worse
+    room[room < ROUNDING * tail] = 0.0  # an atom that the tail reaches by rounding only
+    used = np.minimum(mass, np.maximum(room, 0.0))
+    share = np.divide(used, mass, out=np.zeros_like(mass), where=mass > 0.0)
+    weight = p * share[member]
+    return np.asarray(weight / weight.sum(), dtype=np.float64)
+
+
+def _student_noise(
+    covariance: Vector, shape: tuple[int, ...], nu: float, generator: np.random.Generator
+) -> Vector:
+    if covariance.shape != (shape[1], shape[1]):
+        raise ValueError(f"noise_covariance must be square of {shape[1]}, got {covariance.shape}")
+    _check_finite(covariance, "a covariance")
+    if not nu > 2.0:
+        raise ScenarioError(
+            f"a t with {nu:g} degrees of freedom has no covariance; give more than 2"
+        )
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    if eigenvalues[0] < -1e-10 * max(float(eigenvalues[-1]), 0.0):
+        raise ScenarioError("the covariance of the noise has a negative eigenvalue")
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    mixing = np.sqrt((nu - 2.0) / generator.chisquare(nu, (shape[0], 1)))
+    return np.asarray(mixing * (generator.standard_normal(shape) @ root.T), dtype=np.float64)
+
+
+def _probabilities(p: ArrayLike) -> Vector:
+    chance = np.asarray(p, dtype=np.float64)
+    if chance.ndim != 1 or chance.size == 0:
+        raise ValueError(f"p must be a vector of at least one probability, got {chance.shape}")
+    bad = ~((chance >= 0.0) & (chance <= 1.0))
+    if bad.any():
+        raise ScenarioError(f"a probability is {chance[bad][0]:g}; it must lie in [0, 1]")
+    return chance
+
+
+def _distribution(p: ArrayLike, shape: tuple[int, ...]) -> Vector:
+    chance = _probabilities(p)
+    if chance.shape != shape:
+        raise ValueError(f"losses and probabilities differ in shape: {shape}, {chance.shape}")
+    if abs(float(chance.sum()) - 1.0) > ROUNDING:
+        raise ScenarioError(f"probabilities sum to {float(chance.sum()):.12g}; they must sum to 1")
+    return chance
+
+
+def _check_level(level: float, spread: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ScenarioError(f"a confidence level is {level:g}; it must lie between 0 and 1")
+    if not spread >= 0.0:
+        raise ScenarioError(f"a standard deviation or scale is {spread:g}; it must be 0 or more")
+
+
+def _check_finite(values: Vector, what: str) -> None:
+    if not np.isfinite(values).all():
+        raise ScenarioError(f"{what} is missing")

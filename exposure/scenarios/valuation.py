@@ -1,0 +1,350 @@
+"""From a change of revenue to a price return: leverage, duration and surprise, each visible.
+
+Symbols
+    dR          change of revenue, fraction, signed (< 0 is a loss)
+    CM, EM      contribution margin and EBIT margin, fractions of revenue
+    dol         operating leverage CM / EM
+    ω           share of the value of a growing perpetuity that its first T years make up
+    g, r, T     growth and discount rate per year, years that the change lasts
+    EV/Eq       enterprise value over equity value
+    κ           price reaction per unit of modelled loss (1 = as modelled)
+    p           part that prices already reflect
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exposure.errors import ScenarioError
+
+Vector = NDArray[np.float64]
+
+THIN_MARGIN = 0.02  # below this EBIT margin a percentage of earnings means nothing
+PRICE_FLOOR = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBridge:
+    """Each step from revenue to price, arrays of one shape.
+
+    Parameters
+    ----------
+    leverage
+        Operating leverage; NaN where the EBIT margin isn't positive.
+    earnings
+        Change of EBIT, fraction, signed.
+    duration
+        ω in [0, 1].
+    price
+        Price return, fraction, at least -1; NaN where earnings can't be compared.
+    wiped_out
+        True where revenue falls and the EBIT margin is below 2%: say "earnings wiped out", print
+        no percentage.
+    """
+
+    leverage: Vector
+    earnings: Vector
+    duration: Vector
+    price: Vector
+    wiped_out: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInterval:
+    """Price return over intervals of every input: worst, best point and best."""
+
+    lo: float
+    mid: float
+    hi: float
+    wiped_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedSelling:
+    """What an investor ban does through the order book, apart from fundamentals.
+
+    Parameters
+    ----------
+    days_of_volume
+        Value that must be sold over mean daily traded value.
+    price
+        Price return, fraction, in [-1, 0].
+    """
+
+    days_of_volume: Vector
+    price: Vector
+
+
+def duration_weight(years: float, growth: float, discount: float) -> float:
+    """Share of a company's value that its first years make up.
+
+    ω = 1 - ((1 + g) / (1 + r))^T
+
+    Parameters
+    ----------
+    years
+        T ≥ 0; ``inf`` or a very large number for a permanent change.
+    growth, discount
+        g and r per year, -1 < g < r.
+
+    Raises
+    ------
+    ScenarioError
+        If T is negative or missing, or g isn't below r (the value would be infinite).
+
+    Source
+    ------
+    Gordon growth formula, difference of two perpetuities.
+
+    Examples
+    --------
+    >>> round(duration_weight(1, 0.04, 0.10), 6), duration_weight(1e9, 0.04, 0.10)
+    (0.054545, 1.0)
+    """
+    if not years >= 0:
+        raise ScenarioError(f"a duration of {years:g} years isn't possible")
+    if not -1.0 < growth < discount:
+        raise ScenarioError(
+            f"growth {growth:g} must lie above -1 and below the discount rate {discount:g}"
+        )
+    return float(1.0 - ((1.0 + growth) / (1.0 + discount)) ** years)
+
+
+def price_bridge(
+    revenue_change: ArrayLike,
+    contribution_margin: ArrayLike,
+    ebit_margin: ArrayLike,
+    *,
+    growth: ArrayLike,
+    discount: ArrayLike,
+    years: ArrayLike,
+    ev_over_equity: ArrayLike = 1.0,
+    kappa: ArrayLike = 1.0,
+    priced: ArrayLike = 0.0,
+) -> PriceBridge:
+    """Translate a change of revenue into a price return.
+
+    dE/E = dR CM/EM,    price = max(-1, ω dE/E EV/Eq κ (1 - p))
+
+    Parameters
+    ----------
+    revenue_change, contribution_margin, ebit_margin
+        dR, CM, EM, fractions.
+    growth, discount, years
+        g, r per year and T; see :func:`duration_weight`.
+    ev_over_equity, kappa
+        Multipliers, ≥ 0.
+    priced
+        p in [0, 1].
+
+    Returns
+    -------
+    PriceBridge
+        All inputs broadcast to one shape.
+
+    Raises
+    ------
+    ScenarioError
+        If growth isn't below the discount rate, a duration is negative, or p lies outside [0, 1].
+
+    Notes
+    -----
+    Missing values: a margin that is missing, zero or negative gives NaN, never a number.
+
+    Examples
+    --------
+    Revenue -10% at 7.7% contribution and 1.43% EBIT margin costs 54% of a year's earnings; if the
+    cut lasts five years, 13% of the price.
+
+    >>> b = price_bridge(-0.1, 0.077, 0.0143, growth=0.04, discount=0.1, years=5)
+    >>> round(b.leverage.item(), 2), round(b.earnings.item(), 3), round(b.price.item(), 3)
+    (5.38, -0.538, -0.132)
+    >>> b.wiped_out.item()
+    True
+    """
+    dR, cm, em, g, r, T, ev, k, p = (
+        np.asarray(a, dtype=np.float64)
+        for a in np.broadcast_arrays(
+            revenue_change,
+            contribution_margin,
+            ebit_margin,
+            growth,
+            discount,
+            years,
+            ev_over_equity,
+            kappa,
+            priced,
+        )
+    )
+    if np.any(~(T >= 0)):
+        raise ScenarioError("a duration is negative or missing")
+    if np.any(~((g > -1.0) & (g < r))):
+        raise ScenarioError("growth must lie above -1 and below the discount rate")
+    if np.any(~((p >= 0) & (p <= 1))):
+        raise ScenarioError("the part already priced must lie in [0, 1]")
+    leverage = np.divide(cm, em, out=np.full(em.shape, np.nan), where=em > 0)
+    earnings = dR * leverage
+    duration = 1.0 - ((1.0 + g) / (1.0 + r)) ** T
+    price = np.maximum(PRICE_FLOOR, duration * earnings * ev * k * (1.0 - p))
+    return PriceBridge(leverage, earnings, duration, price, (em < THIN_MARGIN) & (dR < 0))
+
+
+Interval = tuple[float, float, float]
+
+
+def price_interval(
+    revenue_change: Interval,
+    contribution_margin: Interval,
+    ebit_margin: Interval,
+    *,
+    years: Interval,
+    growth: float,
+    discount: float,
+    ev_over_equity: float = 1.0,
+    kappa: Interval = (1.0, 1.0, 1.0),
+    priced: Interval = (0.0, 0.0, 0.0),
+    margin_floor: float = THIN_MARGIN,
+) -> PriceInterval:
+    """Price return over intervals of revenue, margins, duration, reaction and surprise.
+
+    A loss is worst at its largest multiplier, a gain is best at it.
+
+    Parameters
+    ----------
+    revenue_change, contribution_margin, ebit_margin, years, kappa, priced
+        (lo, mid, hi) of each, lo ≤ mid ≤ hi.
+    growth, discount, ev_over_equity
+        As in :func:`price_bridge`.
+    margin_floor
+        Smallest EBIT margin used for gains and for the mid, so that a near-zero margin doesn't
+        print a fabulous gain. Losses use the margin as it is: at zero or below, lo is -1.
+
+    Returns
+    -------
+    PriceInterval
+
+    Raises
+    ------
+    ScenarioError
+        As in :func:`price_bridge`, or if an interval is upside down.
+
+    Examples
+    --------
+    >>> p = price_interval(
+    ...     (-0.1, -0.1, -0.1), (0.24, 0.24, 0.24), (0.06, 0.06, 0.06),
+    ...     years=(1, 2, 5), growth=0.04, discount=0.1,
+    ... )
+    >>> round(p.lo, 4), round(p.mid, 4), round(p.hi, 4)
+    (-0.0978, -0.0425, -0.0218)
+    """
+    named = {
+        "revenue change": revenue_change,
+        "contribution margin": contribution_margin,
+        "EBIT margin": ebit_margin,
+        "years": years,
+        "kappa": kappa,
+        "priced": priced,
+    }
+    for what, (low, middle, high) in named.items():
+        if not low <= middle <= high:
+            raise ScenarioError(
+                f"{what} isn't ordered lo ≤ mid ≤ hi: {low:g}, {middle:g}, {high:g}"
+            )
+    if contribution_margin[0] < 0:
+        raise ScenarioError("a negative contribution margin has no operating leverage")
+
+    def multiplier(cm: float, em: float, T: float, k: float, p: float) -> float:
+        if em <= 0:
+            return float("inf")
+        bridge = price_bridge(
+            1.0, cm, em, growth=growth, discount=discount, years=T,
+            ev_over_equity=ev_over_equity, kappa=k, priced=p,
+        )  # fmt: skip
+        return float(bridge.price)
+
+    floored = [max(margin_floor, margin) for margin in ebit_margin]
+    small = multiplier(contribution_margin[0], floored[2], years[0], kappa[0], priced[2])
+    middle = multiplier(contribution_margin[1], floored[1], years[1], kappa[1], priced[1])
+    gain = multiplier(contribution_margin[2], floored[0], years[2], kappa[2], priced[0])
+    loss = multiplier(contribution_margin[2], ebit_margin[0], years[2], kappa[2], priced[0])
+    lo = revenue_change[0] * (loss if revenue_change[0] < 0 else small)
+    hi = revenue_change[2] * (gain if revenue_change[2] > 0 else small)
+    return PriceInterval(
+        max(PRICE_FLOOR, lo),
+        max(PRICE_FLOOR, revenue_change[1] * middle),
+        max(PRICE_FLOOR, hi),
+        wiped_out=ebit_margin[1] < THIN_MARGIN and revenue_change[1] < 0,
+    )
+
+
+def forced_selling(
+    foreign_share: ArrayLike,
+    part_sold: ArrayLike,
+    market_value: ArrayLike,
+    daily_value: ArrayLike,
+    *,
+    impact: float,
+    daily_volatility: ArrayLike = 1.0,
+    form: Literal["square_root", "linear"] = "square_root",
+) -> ForcedSelling:
+    """Price effect of holders who must sell.
+
+    days = foreign share · part sold · market value / daily traded value
+    square root:  price = -impact · daily volatility · √days
+    linear:       price = -impact · days
+
+    Parameters
+    ----------
+    foreign_share, part_sold
+        Fractions in [0, 1]: held by those the rule reaches, and what of it must go.
+    market_value, daily_value
+        Value of the line and mean value traded in a day, one currency, > 0.
+    impact
+        The coefficient, ≥ 0: about 1 for the square root, a return per day of volume for linear.
+    daily_volatility
+        Standard deviation of the daily return, fraction; not used by the linear form.
+    form
+        Which of the two.
+
+    Raises
+    ------
+    ScenarioError
+        If a share lies outside [0, 1], a value isn't positive, or the impact is negative.
+
+    Notes
+    -----
+    Missing values: NaN in any input gives NaN. The term isn't part of the earnings bridge; report
+    it apart.
+
+    Source
+    ------
+    Square-root law of market impact, e.g. Almgren, Thum, Hauptmann, Li (2005).
+
+    Examples
+    --------
+    Foreigners hold 10%, half must go, the line turns over in 20 days: one day of volume.
+
+    >>> f = forced_selling(0.1, 0.5, 200.0, 10.0, impact=1.0, daily_volatility=0.03)
+    >>> f.days_of_volume.item(), f.price.item()
+    (1.0, -0.03)
+    """
+    held, sold, value, traded, sd = (
+        np.asarray(a, dtype=np.float64)
+        for a in np.broadcast_arrays(
+            foreign_share, part_sold, market_value, daily_value, daily_volatility
+        )
+    )
+    for share, what in ((held, "the foreign-held share"), (sold, "the part sold")):
+        if np.any((share < 0) | (share > 1)):
+            raise ScenarioError(f"{what} must lie in [0, 1]")
+    if np.any((value <= 0) | (traded <= 0)):
+        raise ScenarioError("market value and daily traded value must be positive")
+    if not impact >= 0:
+        raise ScenarioError(f"a market impact of {impact:g} isn't possible")
+    days = held * sold * value / traded
+    raw = -impact * (sd * np.sqrt(days) if form == "square_root" else days)
+    return ForcedSelling(days, np.maximum(PRICE_FLOOR, raw))
