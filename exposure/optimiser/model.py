@@ -341,7 +341,8 @@ def solve_with(built: Built, solver: str) -> Answer:
     inside = np.asarray(found.primal_vars[built.weights.id], dtype=np.float64).reshape(-1)
     # An interior point ends a hair outside or inside its bounds; outside is not a weight one may hold.
     weights[at] = np.clip(inside, built.bounds.lower[at], built.bounds.upper[at])
-    duals = {name: np.zeros(total) for name, (_, total) in built.sizes.items()}
+    duals: dict[str, FloatArray] = {}
+    duals |= {name: np.zeros(total) for name, (_, total) in built.sizes.items()}
     for name, constraint in built.named.items():
         values = _multipliers(found, constraint, name in built.equal_rows)
         if name in duals:

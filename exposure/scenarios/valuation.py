@@ -239,7 +239,7 @@ def price_interval(
     ...     years=(1, 2, 5), growth=0.04, discount=0.1,
     ... )
     >>> round(p.lo, 4), round(p.mid, 4), round(p.hi, 4)
-    (-0.0978, -0.0425, -0.0218)
+    (-0.0978, -0.0424, -0.0218)
     """
     named = {
         "revenue change": revenue_change,
