@@ -25,7 +25,7 @@ from typing import Any
 
 import polars as pl
 
-from exposure.errors import ExposureError, Place, UsageError
+from exposure.errors import Place, UsageError
 
 HISTORY = "history"
 TABLES = "tables"
@@ -35,12 +35,6 @@ MAX_SLUG = 64
 # differ between two runs on the same inputs, so they are no part of the fingerprint
 VOLATILE = frozenset({"started", "ended", "seconds", "run_id", "outputs", "exit_code"})
 RUN_ID = re.compile(r"^(\d{4}-\d{2}-\d{2})-([\w.\-]+)-([0-9a-f]{8})$")
-
-
-class RunExists(ExposureError):
-    """A run folder is there already, and is another thing than this run."""
-
-    exit_code = 3
 
 
 def slug(name: str) -> str:
@@ -213,17 +207,20 @@ class RunFolder:
     def _finish(self) -> None:
         if not self._has_manifest:
             self.write_manifest({})
-        if self.final.exists():
-            self._meet_existing()
-        else:
+        try:
+            # renaming onto a folder with files in it fails: of two runs at once, the first one stays
             self.path.rename(self.final)
+        except OSError:
+            if not self.final.is_dir():
+                raise
+            self._meet_existing()
         self._append_history()
 
     def _meet_existing(self) -> None:
         if not self.force and (self.final / MANIFEST).is_file():
             return  # the same inputs: what is there is this run
         if not self.force:
-            raise RunExists(
+            raise UsageError(
                 f"{self.final.name} exists and is no whole run",
                 places=[Place(self.final.name, f"has no {MANIFEST}")],
                 cure="remove the folder, or add --force",

@@ -85,6 +85,23 @@ class Ownership(dy.Schema):
     note = dy.String(nullable=True)
 
 
+class HoldingsFile(dy.Schema):
+    """Our own ``holdings.csv``: a code, and a quantity with a price, a value or a weight; the rest may be left out."""
+
+    listing = dy.String()  # 000977.SZ, 000977, SZ000977, 0992.HK, 000977 CH, ...; CASH for cash
+    name = dy.String(nullable=True)  # checked against the code
+    market = dy.String(nullable=True)
+    quantity = dy.Float64(nullable=True)  # shares
+    available = dy.Float64(nullable=True)  # shares that may be sold today
+    price = dy.Float64(nullable=True)  # local currency per share
+    currency = dy.String(nullable=True)
+    fx = dy.Float64(nullable=True)  # base currency per unit of local currency
+    value = dy.Float64(nullable=True)  # base currency
+    weight = dy.Float64(nullable=True)  # fraction or percent of net asset value
+    as_of = dy.Date(nullable=True)
+    note = dy.String(nullable=True)
+
+
 class Holdings(dy.Schema):
     """Resolved positions. ``weight`` is the fraction of net asset value."""
 
@@ -573,6 +590,7 @@ TABLES: dict[str, type[dy.Schema]] = {
     "portfolios.listings": Listings,
     "portfolios.aliases": Aliases,
     "portfolios.ownership": Ownership,
+    "input.holdings": HoldingsFile,
     "book.holdings": Holdings,
     "book.issues": DataIssues,
     "book.benchmark": Benchmark,

@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from exposure.errors import ContentError
 
@@ -116,7 +115,8 @@ def dominance_ratio(x: ArrayLike) -> float:
 def rank_probabilities(x: ArrayLike) -> Vector:
     """P(score_i > score_j) when the weights are drawn evenly from the simplex, of shape (n, n).
 
-    P(d'w > 0) = 1 - Σ_{k: d_k < 0} (-d_k)^(m-1) / Π_{l ≠ k} (d_l - d_k)        m parts, distinct d
+    P(p, q) = (a P(p, q-1) + b P(p-1, q)) / (a + b),  P(p, 0) = 1,  P(0, q) = 0
+    a the p-th positive part of d, -b the q-th negative one
 
     Parameters
     ----------
@@ -135,13 +135,11 @@ def rank_probabilities(x: ArrayLike) -> Vector:
 
     Notes
     -----
-    Exact for any number of parts: the cone of weights is cut into boxes of exponentials by a
-    recursion over one positive and one negative difference at a time, which has no cancellation
-    (equal differences included).
+    Exact for any number of parts, without cancellation, equal differences included.
 
     Source
     ------
-    Distribution of a linear form of a uniform point on the simplex (Dempster & Kleyle 1968).
+    Varsi (1973), The multidimensional content of the frustum of the simplex, Pacific J. Math. 46.
 
     Examples
     --------
@@ -163,11 +161,11 @@ def rank_probabilities(x: ArrayLike) -> Vector:
 def _probability_positive(d: Vector) -> float:
     """P(d'w > 0) for w uniform on the simplex.
 
-    With a+ = up and b- = down, edge (up, down) is cut where d'w = 0, which splits the simplex into
-    two with volumes b/(a+b) and a/(a+b); in either half one vertex difference becomes zero.
+    The edge from a vertex with d = a to one with d = -b meets d'w = 0 in the point (b, a) / (a + b).
+    The plane through it and the other vertices splits the simplex: a part a / (a + b) of the volume
+    has the zero point in place of the negative vertex, the rest in place of the positive one.
     """
     up, down = d[d > 0], -d[d < 0]
-    # reach[p] = P for the first p positive and the first q negative differences left
     if not up.size:
         return 0.0
     reach = np.ones(up.size + 1)
@@ -176,7 +174,6 @@ def _probability_positive(d: Vector) -> float:
         following = np.zeros(up.size + 1)
         for p in range(1, up.size + 1):
             a, b = up[p - 1], down[q - 1]
-            # cutting this edge at its zero point leaves a part without `down` and one without `up`
             following[p] = (a * reach[p] + b * following[p - 1]) / (a + b)
         reach = following
     return float(reach[-1])

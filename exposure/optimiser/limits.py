@@ -219,6 +219,8 @@ class Limit:
     form
         ``rows`` (general), ``bound`` (each row is a single weight, so it enters as a variable bound), ``ratio``
         (``rows @ w / Σw``), ``turnover`` (Σ|w − offset|).
+    scenarios
+        Rows of ``scenario_returns`` that ``rows`` are, so that the model can lift them.
     spread, kappa
         An ellipsoid: ``κ ‖σ∘w‖₂`` is added under a cap and taken off under a floor.
     """
@@ -234,6 +236,7 @@ class Limit:
     subject: str | None = None
     spread: FloatArray | None = None
     kappa: float = 0.0
+    scenarios: tuple[int, ...] = ()
 
     def values(self, w: FloatArray) -> FloatArray:
         """Return the value of every row, in the unit of the bound."""
@@ -424,29 +427,31 @@ def _scenario_limits(inputs: PlanInputs, mandate: Mandate) -> list[Limit]:
         if key not in inputs.scenario_ids:
             known = [name for name, level in inputs.scenario_ids if level == limit.severity]
             raise _not_known(limit.name, "scenario", limit.scenario, known)
-        row = inputs.counted_returns(inputs.scenario_ids.index(key))
-        found.append(_loss_limit(limit.name, limit.scenario, limit.max_loss, row[np.newaxis, :]))
+        at = inputs.scenario_ids.index(key)
+        found.append(_loss_limit(inputs, limit.name, limit.scenario, limit.max_loss, [at]))
     worst = mandate.worst_scenario
     if worst is not None:
         rows = scenario_rows(inputs, worst.severity)
         if not rows:
             raise _not_known(worst.name, "scenario", f"any at severity {worst.severity}", [])
-        matrix = np.array([inputs.counted_returns(row) for row in rows])
-        found.append(_loss_limit(worst.name, None, worst.max_loss, matrix))
+        found.append(_loss_limit(inputs, worst.name, None, worst.max_loss, rows))
     return found
 
 
-def _loss_limit(name: str, subject: str | None, max_loss: float, rows: FloatArray) -> Limit:
-    matrix = sparse.csr_array(rows)
+def _loss_limit(
+    inputs: PlanInputs, name: str, subject: str | None, max_loss: float, rows: Sequence[int]
+) -> Limit:
+    matrix = np.array([inputs.counted_returns(row) for row in rows])
     return Limit(
         name,
         "scenario",
         ">=",
         -max_loss,
         "fraction of NAV",
-        matrix,
-        np.zeros(rows.shape[0]),
+        sparse.csr_array(matrix),
+        np.zeros(len(rows)),
         subject=subject,
+        scenarios=tuple(rows),
     )
 
 

@@ -253,20 +253,25 @@ class _Lift:
         self.on = inputs.inferred is not None and rows >= LIFT_FROM and inputs.loadings.shape[1] > 0
         self.inputs = inputs
 
-    def split(self, rows: FloatArray) -> tuple[FloatArray, sparse.csr_array]:
+    def split(self, limit: Limit) -> tuple[FloatArray, sparse.csr_array]:
         """Return (f of shape (m, k), d of shape (m, N))."""
-        loadings, known = self.inputs.loadings, self.inputs.scenario_returns
-        inferred = self.inputs.inferred
-        weights = np.zeros((rows.shape[0], loadings.shape[1]))
-        direct = np.array(rows)
-        for number, row in enumerate(rows):
-            match = np.flatnonzero((np.nan_to_num(known, nan=9.0) == row).all(axis=1))
-            if not match.size or inferred is None:
+        loadings, inferred = self.inputs.loadings, self.inputs.inferred
+        direct = limit.rows.toarray()
+        weights = np.zeros((direct.shape[0], loadings.shape[1]))
+        for number, source in enumerate(limit.scenarios):
+            names = (
+                np.flatnonzero(inferred[source])
+                if inferred is not None
+                else np.zeros(0, dtype=np.int64)
+            )
+            if names.size <= loadings.shape[1]:
                 continue
-            names = inferred[match[0]]
-            if names.sum() <= loadings.shape[1]:
-                continue
-            weights[number] = np.linalg.lstsq(loadings[names], row[names], rcond=None)[0]
+            # The factor part is exact on every inferred name, so a spread of a few names a factor determines it.
+            some = names[
+                np.linspace(0, names.size - 1, min(names.size, 4 * loadings.shape[1])).astype(int)
+            ]
+            row = direct[number]
+            weights[number] = np.linalg.lstsq(loadings[some], row[some], rcond=None)[0]
             left = row - loadings @ weights[number]
             direct[number] = np.where(np.abs(left) < SMALL, 0.0, left)
         return weights, sparse.csr_array(direct)
@@ -304,7 +309,7 @@ def _named_row(
         return rows[:, at] @ w + norm <= right - rows @ fixed
     if limit.kind == "scenario" and lifted.on:
         sign = -1.0 if limit.sense == ">=" else 1.0
-        weights, direct = lifted.split(limit.rows.toarray())
+        weights, direct = lifted.split(limit)
         inputs = lifted.inputs
         moved = weights @ (inputs.loadings.T @ inputs.reference) + direct @ fixed
         return (sign * weights) @ y + (sign * direct)[:, at] @ w <= right - sign * moved

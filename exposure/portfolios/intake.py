@@ -785,7 +785,7 @@ def _no_header(grids: list[_Grid], file: str) -> HoldingsError:
     return HoldingsError(
         f"{file} has no header of a holdings table",
         places=[place],
-        cure="add a header row such as listing,name,quantity,price,weight (exposure schema)",
+        cure="add a header row such as listing,name,quantity,price,weight (exposure schema input.holdings)",
     )
 
 

@@ -157,9 +157,14 @@ def gaussian_copula_joint(p: ArrayLike, rho: float) -> float:
         inside = stats.norm.cdf((score - loading * z) / spread)
         return float(stats.norm.pdf(z) * inside.prod())
 
-    # Near ρ = 1 the integrand has steps; telling where they are keeps the quadrature from missing them.
-    steps = [float(s / b) for s, b in zip(score, loading, strict=True) if b and abs(s / b) < 9.0]
-    value, _ = integrate.quad(integrand, -9.0, 9.0, points=steps or None, limit=400, epsabs=1e-12)
+    # Near ρ = 1 the integrand has steps; telling where they begin and end keeps the quadrature from missing them.
+    moved = loading != 0.0
+    width = spread / np.abs(loading[moved])
+    edges = (score[moved] / loading[moved])[:, None] + np.outer(width, [-8.0, -2.0, 0.0, 2.0, 8.0])
+    steps = np.unique(edges[np.abs(edges) < 9.0]).tolist()
+    value, _ = integrate.quad(
+        integrand, -9.0, 9.0, points=steps or None, limit=400 + 2 * len(steps), epsabs=1e-12
+    )
     return float(min(max(value, 0.0), 1.0))
 
 
@@ -220,11 +225,11 @@ def cvar_student_t(nu: float, scale: float, level: float, loc: float = 0.0) -> T
 
     Examples
     --------
-    With ν = 2 the 3/4 quantile is √(2/3) and the CVaR twice the square root of 2/3.
+    With ν = 2 the 3/4 quantile is √(2/3) and the CVaR three times that.
 
     >>> out = cvar_student_t(2.0, 1.0, 0.75)
     >>> round(out.var, 9), round(out.cvar, 9)
-    (0.816496581, 1.632993162)
+    (0.816496581, 2.449489743)
     """
     _check_level(level, scale)
     if not nu > 1.0:
@@ -415,7 +420,8 @@ def tail_attribution(loss: ArrayLike, p: ArrayLike, flags: ArrayLike, level: flo
 
     Examples
     --------
-    >>> tail_attribution([0.3, 0.2, 0.0], [0.1, 0.1, 0.8], [[1, 0], [1, 1], [0, 0]], 0.8).tolist()
+    >>> flags = [[1, 0], [1, 1], [0, 0]]
+    >>> tail_attribution([0.3, 0.2, 0.0], [0.1, 0.1, 0.8], flags, 0.8).round(12).tolist()
     [1.0, 0.5]
     """
     values, happened = np.asarray(loss, dtype=np.float64), np.asarray(flags, dtype=np.float64)

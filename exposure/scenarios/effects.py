@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from exposure.scenarios.definitions import Assumptions, Range, ScenarioDefinition
 from exposure.scenarios.substitution import waterfill
+from exposure.scenarios.valuation import PRICE_FLOOR, duration_weight
 
 Triple = tuple[float, float, float]
 ZERO: Triple = (0.0, 0.0, 0.0)
@@ -50,19 +51,6 @@ class Effect:
     wiped_out: bool = False
     channel: str | None = None
     parts: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-def duration_weight(years: float, growth: float, discount: float) -> float:
-    """Return ω, the share of a company's value that its next ``years`` of earnings make up.
-
-    ω = 1 − ((1 + g) / (1 + r))^T
-
-    Examples
-    --------
-    >>> round(duration_weight(1, 0.04, 0.10), 6)
-    0.054545
-    """
-    return float(1.0 - ((1.0 + growth) / (1.0 + discount)) ** years)
 
 
 def market_gain(share: Triple, cut: float, reallocation: float, headroom: float) -> Triple:
@@ -175,7 +163,11 @@ def issuer_effect(
         known = known or reached
         parts["forced_selling"] = parts.get("forced_selling", 0.0) + part[1]
     earnings = mid * facts.leverage[1]
-    floor = (max(-1.0, price[0]), max(-1.0, price[1]), max(-1.0, price[2]))
+    floor = (
+        max(PRICE_FLOOR, price[0]),
+        max(PRICE_FLOOR, price[1]),
+        max(PRICE_FLOOR, price[2]),
+    )
     if not known:
         return Effect(facts.issuer_id, known=False, revenue=(low, 0.0, high), price=floor)
     return Effect(

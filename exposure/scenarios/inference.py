@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from exposure.scenarios.conditional import p_value_normal, p_value_t
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -92,8 +93,8 @@ def infer_returns(
         mean=mean,
         sd=np.sqrt(np.maximum(variance, 0.0)),
         distance=math.sqrt(d2),
-        p_normal=float(stats.chi2.sf(d2, k)),
-        p_t=float(stats.f.sf(d2 * nu / (nu - 2.0) / k, k, nu)),
+        p_normal=p_value_normal(d2, k),
+        p_t=p_value_t(d2, k, nu),
         extrapolation=ratio,
         fallback=fallback,
     )

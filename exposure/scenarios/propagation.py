@@ -36,6 +36,7 @@ DEFAULT_RHO = -4.0  # elasticity 0.2; the interval to show is [-9, 0]
 CHANNELS = ("none", "direct", "demand", "essential", "important", "ordinary")
 NONE, DIRECT, DEMAND = 0, 1, 2
 SHARE_SLACK = 1e-9
+ROUNDING = 1e-12
 
 
 # --- closed forms --------------------------------------------------------------------------------
@@ -256,7 +257,8 @@ class WeeklyResult:
 
     def loss_at(self, horizon: int) -> Vector:
         """Return the mean loss up to one of the horizons, of shape (n,)."""
-        return self.loss[self.horizons.index(horizon)]
+        at = self.horizons.index(horizon)
+        return np.asarray(self.loss[at], dtype=np.float64)
 
     def main_channel(self, horizon: int) -> tuple[Codes, Codes]:
         """Return, per node, the channel and input that cost it most output up to a horizon.
@@ -281,7 +283,7 @@ class WeeklyResult:
         for node in np.flatnonzero(worst > DEMAND):
             inside = channel[:, node] == worst[node]
             found, at = np.unique(bottleneck[inside, node], return_inverse=True)
-            inputs[node] = found[np.argmax(np.bincount(at, lost[inside, node]))]
+            inputs[node] = found[np.argmax(_sum_by(at, lost[inside, node], found.size))]
         return worst.astype(np.int64), inputs
 
 
@@ -340,16 +342,21 @@ def weekly_network(
     >>> net.link_share.round(12).tolist(), net.cost_share.round(12).tolist()
     ([0.75, 0.25], [0.4])
     """
-    sup, cus, kin = (np.atleast_1d(np.asarray(a, dtype=np.int64)) for a in (supplier, customer,
-    kind)) m = sup.size cost = _per_link(cost_share, m, "cost_share") critical = _codes(criticality,
-    m) cover = _per_link(cover_weeks, m, "cover_weeks") lag = _per_link(lag_weeks, m,
-    "lag_weeks").astype(np.int64) exponent = np.array(np.broadcast_to(np.asarray(rho,
-    dtype=np.float64), (n,))) _check_links(n, sup, cus, cost, cover, lag, exponent)
+    sup, cus, kin = (
+        np.atleast_1d(np.asarray(a, dtype=np.int64)) for a in (supplier, customer, kind)
+    )
+    m = sup.size
+    cost = _per_link(cost_share, m, "cost_share")
+    critical = _codes(criticality, m)
+    cover = _per_link(cover_weeks, m, "cover_weeks")
+    lag = _per_link(lag_weeks, m, "lag_weeks").astype(np.int64)
+    exponent = np.array(np.broadcast_to(np.asarray(rho, dtype=np.float64), (n,)))
+    _check_links(n, sup, cus, cost, cover, lag, exponent)
 
     keys, inputs = np.unique(np.stack([cus, kin], axis=1), axis=0, return_inverse=True)
     inputs = inputs.reshape(-1).astype(np.int64)
     count = keys.shape[0]
-    share_of_cost = np.bincount(inputs, cost, minlength=count)
+    share_of_cost = _sum_by(inputs, cost, count)
     grade = np.full(count, -1, dtype=np.int64)
     np.maximum.at(grade, inputs, critical)
     if np.any(critical != grade[inputs]):
@@ -357,7 +364,7 @@ def weekly_network(
         raise ScenarioError(
             f"{_name(int(cus[at]), names)} has one input kind ({kin[at]}) with two criticalities"
         )
-    total = np.bincount(cus, cost, minlength=n)
+    total = _sum_by(cus, cost, n)
     _check_sums(total, "the suppliers of {} take {:.6g} of its total cost, more than 1", names)
 
     share = _shares_in_kind(share_in_kind, cost, share_of_cost, inputs, count)
@@ -371,7 +378,7 @@ def weekly_network(
     _check_nodes(n, np.concatenate([seller, buyer]))
     if np.any(~((sold >= 0) & (sold <= 1))):
         raise ScenarioError("a sales share lies outside [0, 1]")
-    revenue = np.bincount(seller, sold, minlength=n)
+    revenue = _sum_by(seller, sold, n)
     _check_sums(revenue, "the customers of {} pay {:.6g} of its revenue, more than 1", names)
     return WeeklyNetwork(
         n,
@@ -379,7 +386,7 @@ def weekly_network(
         keys[:, 1].copy(),
         grade,
         share_of_cost,
-        np.bincount(inputs, cover * share, minlength=count),
+        _sum_by(inputs, cover * share, count),
         shortest,
         inputs,
         sup,
@@ -642,7 +649,7 @@ class _Stepper:
         sales = sparse.csr_array(
             (net.sale_share, (net.sale_seller, net.sale_customer)), shape=(n, n)
         )
-        sold = np.bincount(net.sale_seller, net.sale_share, minlength=n)
+        sold = _sum_by(net.sale_seller, net.sale_share, n)
         return cls(
             net,
             supply,
@@ -684,7 +691,7 @@ class _Stepper:
         parts = _Parts(1.0 - psi, demand, essential, important, ordinary, capped)
         h = np.minimum.reduce([parts.direct, demand, essential, important, ordinary])
         h = np.clip(h, 0.0, 1.0)
-        h = np.where(h > 1.0 - 1e-15, 1.0, h)  # a share of .1 + .2 + .7 is one
+        h = np.where(h > 1.0 - ROUNDING, 1.0, h)  # shares of .1 + .2 + .7 are one
         left = np.clip(usable - h[net.input_customer], 0.0, net.cover_weeks[:, None])
         return h, left, parts
 
@@ -700,8 +707,7 @@ class _Stepper:
         bottleneck = np.full(net.n, -1, dtype=np.int64)
         shortage = 1.0 - parts.usable[:, 0]
         weight = np.where(net.criticality == ESSENTIAL, 1.0, net.cost_share)
-        wanted = net.criticality + np.where(net.criticality == ESSENTIAL, 1, 0)
-        codes_of_inputs = np.array([5, 4, 0, 3])[wanted] if net.n_inputs else wanted
+        codes_of_inputs = np.array([CHANNELS.index(name) for name in CRITICALITY])[net.criticality]
         short = np.where(channel[net.input_customer] == codes_of_inputs, shortage * weight, 0.0)
         for number in np.flatnonzero(short > 0):
             node = net.input_customer[number]
@@ -889,7 +895,7 @@ class _DownstreamMap:
         n = flows.shape[0]
         entry = sparse.coo_array(flows)
         i, j, value = entry.row.astype(np.int64), entry.col.astype(np.int64), entry.data
-        bought = np.bincount(j, value, minlength=n)
+        bought = _sum_by(j, value, n)
         scale = np.ones(n)
         if costs is not None:
             cost = np.asarray(costs, dtype=np.float64)
@@ -899,7 +905,7 @@ class _DownstreamMap:
         kind = needs[codes[i], codes[j]]
         key = j * (int(codes.max()) + 1) + codes[i]
         pairs, pair = np.unique(key, return_inverse=True)
-        by_sector = np.bincount(pair, value, minlength=pairs.size)
+        by_sector = _sum_by(pair, value, pairs.size)
 
         must = kind == 2
         keys, rows = np.unique(key[must], return_inverse=True)
@@ -924,7 +930,7 @@ class _DownstreamMap:
 
 
 def _replaceability(sold: Vector, codes: Codes, loss: Vector) -> Vector:
-    left = np.bincount(codes, sold * (1.0 - loss))
+    left = _sum_by(codes, sold * (1.0 - loss), int(codes.max()) + 1)
     left = np.where(left <= 1e-10, 1.0, left)
     return np.asarray(np.minimum(1.0, sold / left[codes]), dtype=np.float64)
 
@@ -932,8 +938,9 @@ def _replaceability(sold: Vector, codes: Codes, loss: Vector) -> Vector:
 def _static_inputs(W: Any, sector: ArrayLike, essentiality: ArrayLike) -> tuple[Csr, Codes, Codes]:
     anything: Any = W if sparse.issparse(W) else np.asarray(W, dtype=np.float64)
     flows = sparse.csr_array(anything, dtype=np.float64)
-    if flows.shape[0] != flows.shape[1]:
-        raise ValueError(f"W must be square, got shape {flows.shape}")
+    shape: tuple[int, ...] = flows.shape
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"W must be square, got shape {shape}")
     if np.any(~(flows.data >= 0)):
         raise ScenarioError("a flow is negative or missing")
     _, codes = np.unique(np.asarray(sector), return_inverse=True)
@@ -974,7 +981,7 @@ def _shares_in_kind(
             )
         return cost / share_of_cost[inputs]
     share = _per_link(given, inputs.size, "share_in_kind")
-    total = np.bincount(inputs, share, minlength=count)
+    total = _sum_by(inputs, share, count)
     if np.any(~(share >= 0)) or np.any(np.abs(total - 1.0) > 1e-6):
         raise ScenarioError("the suppliers' shares of an input must be ≥ 0 and sum to 1")
     return share
@@ -1024,12 +1031,18 @@ def _codes(criticality: Sequence[str] | ArrayLike, m: int) -> Codes:
     if given.size and given.dtype.kind in "UO":
         unknown = sorted({str(word) for word in given.ravel()} - set(CRITICALITY))
         if unknown:
-            raise ScenarioError(f"criticality {unknown[0]!r} isn't essential, important or ordinary")
+            raise ScenarioError(
+                f"criticality {unknown[0]!r} isn't essential, important or ordinary"
+            )
         given = np.array([CRITICALITY[str(word)] for word in given.ravel()])
     codes = np.array(np.broadcast_to(given.astype(np.int64), (m,)))
     if codes.size and (codes.min() < ORDINARY or codes.max() > ESSENTIAL):
         raise ScenarioError("a criticality code must be 0, 1 or 2")
     return codes
+
+
+def _sum_by(index: Codes, values: Vector, count: int) -> Vector:
+    return np.bincount(index, values, minlength=count).astype(np.float64)
 
 
 def _name(node: int, names: Sequence[str] | None) -> str:

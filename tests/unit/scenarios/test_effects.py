@@ -10,7 +10,8 @@ from exposure.scenarios.definitions import (
     ScenarioDefinition,
     Severity,
 )
-from exposure.scenarios.effects import IssuerFacts, duration_weight, issuer_effect, market_gain
+from exposure.scenarios.effects import IssuerFacts, issuer_effect, market_gain
+from exposure.scenarios.valuation import duration_weight
 
 
 def point(value):

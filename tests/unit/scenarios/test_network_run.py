@@ -5,7 +5,8 @@ import pytest
 
 from exposure.factors.graph import build_graph
 from exposure.scenarios.definitions import Range
-from exposure.scenarios.network_run import kind_table, network_losses, run_weeks
+from exposure.scenarios.network_run import network_losses, weekly_reading
+from exposure.scenarios.propagation import propagate
 from tests.factories import link, links_frame, nodes_frame
 
 RHO = Range(-9.0, -4.0, 0.0, "test")
@@ -141,8 +142,9 @@ def test_a_cycle_is_harmless():
 
 def test_no_shock_no_loss():
     graph = build_graph(links_frame(essential("foundry", "hygon", 1.0)), nodes_frame("foundry"))
+    nothing = np.zeros(len(graph.node_ids) + 1)
 
-    path = run_weeks(kind_table(graph, "mid"), np.zeros(len(graph.node_ids)), 26, 1, -4.0)
+    path = propagate(weekly_reading(graph, "mid", 1, -4.0, nothing), nothing, horizons=[26]).output
 
     assert np.all(path == 1.0)
 

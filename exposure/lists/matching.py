@@ -1,0 +1,280 @@
+"""Proposals: which row of a list may mean which issuer, for a reviewer to accept or reject.
+
+Nothing downstream reads a proposal. Methods in order: identifier (ticker) → exact name → name without legal forms →
+same tokens in another order, with a letter or two different (token_sort) → the same telling words, whatever place,
+trade or legal form stands beside them (telling_words: this one finds units of a group too). A pair gets the first
+method that hits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+from rapidfuzz import fuzz, process
+
+from exposure.lists.rows import COMPANY_KINDS, clean_name, name_key
+from exposure.portfolios.securities import SecurityMaster
+
+METHODS = ("identifier", "exact", "legal_forms_stripped", "token_sort", "telling_words")
+LIKENESS = 90.0  # token_sort from which a pair is proposed: 18 of 22 positives, 1 false, on the labelled names
+SHORT_ALIAS = 4  # characters; such an alias needs the country and a second hit
+LEGAL_FORMS = frozenset(
+    {"co", "ltd", "limited", "inc", "incorporated", "corp", "corporation", "company", "llc", "plc"}
+    | {"group", "holdings", "holding", "gmbh", "pte", "pty", "sa", "ag", "jsc", "ojsc"}
+)
+CHINESE_LEGAL_FORMS = re.compile(r"(股份有限公司|有限责任公司|有限公司|[（(]集团[)）]|集团|控股)")
+_BRACKET = re.compile(r"\s*\([^()]*\)\s*$")  # "Huawei Technologies Co., Ltd. (Huawei)"
+# first words that half of the list shares: they prove nothing
+STOP_WORDS = frozenset(
+    {"china", "chinese", "beijing", "shanghai", "shenzhen", "guangzhou", "nanjing", "hangzhou"}
+    | {"chengdu", "wuhan", "tianjin", "suzhou", "xian", "hong", "kong", "hk", "zhejiang", "jiangsu"}
+    | {"national", "advanced", "digital", "new", "international", "technology", "technologies"}
+    | {
+        "science",
+        "scientific",
+        "electronic",
+        "electronics",
+        "information",
+        "industry",
+        "industrial",
+    }
+    | {"systems", "equipment", "semiconductor", "semiconductors", "manufactory", "manufacturing"}
+    | {"the", "of", "and"}
+)
+GREATER_CHINA = frozenset({"CN", "HK", "MO", "TW"})
+
+
+class Proposals(dy.Schema):
+    """A pair of issuer and list row that somebody should look at."""
+
+    issuer_id = dy.String(primary_key=True)
+    list_id = dy.String(primary_key=True)
+    row_key = dy.String(primary_key=True)
+    row_name = dy.String()
+    method = dy.String(regex=r"^(identifier|exact|legal_forms_stripped|token_sort|telling_words)$")
+    score = dy.Float64(min=0, max=100)
+    reason = dy.String()
+    countries = dy.List(dy.String())
+    rivals = dy.List(dy.String())  # other issuers proposed for the same row
+    fresh = dy.Bool()  # the row is new or changed in this edition
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    method: str
+    score: float
+    reason: str
+    short: bool
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        return (METHODS.index(self.method), -self.score)
+
+
+def propose(
+    master: SecurityMaster,
+    rows: pl.DataFrame,
+    reviewed: pl.DataFrame | None = None,
+    *,
+    fresh: Collection[str] = (),
+) -> pl.DataFrame:
+    """Propose pairs of issuer and list row.
+
+    Parameters
+    ----------
+    master
+        Issuers with their listings and names.
+    rows
+        :class:`~exposure.lists.rows.ListRows` of an edition. Companies only; weak aliases are not used.
+    reviewed
+        :class:`~exposure.schemas.ListLinks`: pairs decided before, accepted or rejected, are not proposed again.
+    fresh
+        Row keys that are new or changed against the edition before; they come first.
+
+    Returns
+    -------
+    polars.DataFrame
+        :class:`Proposals`.
+    """
+    index = _Index.of(rows)
+    decided = (
+        set()
+        if reviewed is None
+        else set(reviewed.select("issuer_id", "list_id", "row_key").iter_rows())
+    )
+    countries = dict(master.issuers.select("issuer_id", "country").iter_rows())
+    hits: dict[tuple[str, int], list[_Hit]] = defaultdict(list)
+    for issuer, at, hit in index.hits(master):
+        hits[issuer, at].append(hit)
+    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for (issuer, at), found in hits.items():
+        row = index.rows[at]
+        key = (issuer, row["list_id"], row["row_key"])
+        if key in decided or not _enough(found, countries[issuer], row["countries"]):
+            continue
+        hit = min(found, key=lambda one: one.rank)
+        known = best.get(key)
+        if known is not None and known["rank"] <= hit.rank:
+            continue
+        best[key] = {
+            "issuer_id": issuer,
+            "list_id": row["list_id"],
+            "row_key": row["row_key"],
+            "row_name": row["name"],
+            "method": hit.method,
+            "score": hit.score,
+            "reason": hit.reason,
+            "countries": row["countries"],
+            "fresh": row["row_key"] in fresh,
+            "rank": hit.rank,
+        }
+    return _arranged(list(best.values()))
+
+
+def _enough(found: list[_Hit], country: str, countries: list[str]) -> bool:
+    """Say whether hits suffice: a short alias alone does not; it needs the country and a second hit."""
+    if any(not hit.short for hit in found):
+        return True
+    at_home = country in countries or (
+        country in GREATER_CHINA and bool(GREATER_CHINA.intersection(countries))
+    )
+    return at_home and len(found) > 1
+
+
+def _arranged(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    by_row: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        by_row[row["list_id"], row["row_key"]].add(row["issuer_id"])
+    for row in rows:
+        others = by_row[row["list_id"], row["row_key"]] - {row["issuer_id"]}
+        row["rivals"] = sorted(others)
+    rows.sort(
+        key=lambda r: (not r["fresh"], *r["rank"], r["issuer_id"], r["list_id"], r["row_key"])
+    )
+    schema = {name: column.dtype for name, column in Proposals.columns().items()}
+    table = [{name: row[name] for name in schema} for row in rows]
+    return Proposals.validate(pl.DataFrame(table, schema=schema))
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The companies of an edition by identifier and by name."""
+
+    rows: list[dict[str, Any]]
+    by_listing: Mapping[str, list[int]]
+    by_name: Mapping[str, list[tuple[int, str]]]  # name key → rows and the name as printed
+    by_core: Mapping[str, list[tuple[int, str]]]  # without legal forms
+    by_telling: Mapping[str, list[tuple[int, str]]]  # telling words only, written together
+    cores: list[str]
+
+    @staticmethod
+    def of(rows: pl.DataFrame) -> _Index:
+        kinds = [kind for kind in COMPANY_KINDS if kind is not None]
+        companies = rows.filter(pl.col("kind").is_null() | pl.col("kind").is_in(kinds))
+        by_listing: defaultdict[str, list[int]] = defaultdict(list)
+        by_name: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        by_core: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        by_telling: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        table = companies.select(
+            "list_id", "row_key", "name", "aliases", "countries", "listing_ids"
+        ).to_dicts()
+        for at, row in enumerate(table):
+            for listing in row["listing_ids"]:
+                by_listing[listing].append(at)
+            for name in dict.fromkeys([row["name"], *row["aliases"]]):
+                if name_key(name):
+                    by_name[name_key(name)].append((at, name))
+                for core in sorted({core_name(name), core_name(_BRACKET.sub("", name))} - {""}):
+                    by_core[core].append((at, name))
+                if telling_words(name):
+                    by_telling[telling_words(name)].append((at, name))
+        return _Index(table, by_listing, by_name, by_core, by_telling, sorted(by_core))
+
+    def hits(self, master: SecurityMaster) -> Iterator[tuple[str, int, _Hit]]:
+        """Yield issuer, row and hit."""
+        for listing, issuer in master.listings.select("listing_id", "issuer_id").iter_rows():
+            for at in self.by_listing.get(listing, []):
+                yield issuer, at, _Hit("identifier", 100.0, f"ticker {listing}", short=False)
+        for issuer, name in _names(master):
+            yield from ((issuer, at, hit) for at, hit in self._by_name(name))
+            yield from ((issuer, at, hit) for at, hit in self._by_telling_words(name))
+
+    def _by_name(self, name: str) -> Iterator[tuple[int, _Hit]]:
+        key, core = name_key(name), core_name(name)
+        short = len(key) <= SHORT_ALIAS
+        for at, printed in self.by_name.get(key, []):
+            yield at, _Hit("exact", 100.0, f"{name} = {clean_name(printed)}", short)
+        if not core:
+            return
+        for at, printed in self.by_core.get(core, []):
+            reason = f"{name} = {clean_name(printed)} without legal forms"
+            yield at, _Hit("legal_forms_stripped", 100.0, reason, short or len(core) <= SHORT_ALIAS)
+        if len(core) <= SHORT_ALIAS or not core.isascii():
+            return  # one letter more or less in a short name, or one Chinese character, is another name
+        for found, score, _ in process.extract(
+            core, self.cores, scorer=fuzz.token_sort_ratio, score_cutoff=LIKENESS, limit=None
+        ):
+            if found == core or not _share_a_telling_word(core, found):
+                continue
+            for at, printed in self.by_core[found]:
+                yield at, _Hit("token_sort", float(score), f"{name} ~ {clean_name(printed)}", False)
+
+    def _by_telling_words(self, name: str) -> Iterator[tuple[int, _Hit]]:
+        telling = telling_words(name)
+        for at, printed in self.by_telling.get(telling, []) if telling else []:
+            likeness = float(fuzz.token_set_ratio(name_key(name), name_key(printed)))
+            reason = f"{name} and {clean_name(printed)} share all telling words"
+            yield at, _Hit("telling_words", likeness, reason, len(telling) <= SHORT_ALIAS)
+
+
+def _names(master: SecurityMaster) -> list[tuple[str, str]]:
+    """Return issuer and name, for every name an issuer is or was known by."""
+    pairs: list[tuple[str, str]] = []
+    for issuer, zh, en in master.issuers.select("issuer_id", "name_zh", "name_en").iter_rows():
+        pairs += [(issuer, zh), (issuer, en)]
+    pairs += list(master.aliases.select("issuer_id", "alias").iter_rows())
+    return list(dict.fromkeys(pair for pair in pairs if pair[1]))
+
+
+def core_name(name: str) -> str:
+    """Return a name's key without its legal forms; ``technology`` and 科技 are no legal forms.
+
+    Examples
+    --------
+    >>> core_name("Inspur Group Co., Ltd."), core_name("浪潮集团有限公司")
+    ('inspur', '浪潮')
+    >>> core_name("Co Ltd Technology Holdings (HK) Limited")
+    'technology holdings hk'
+    """
+    words = name_key(CHINESE_LEGAL_FORMS.sub("", name)).split()
+    # anchored: a legal form stands at the end, or before a place in brackets that was one already
+    while words and words[-1] in LEGAL_FORMS:
+        words.pop()
+    while words and words[0] in {"co", "ltd"}:
+        words.pop(0)
+    return " ".join(words)
+
+
+def telling_words(name: str) -> str:
+    """Return the words of a name that tell one company from another, written together.
+
+    Examples
+    --------
+    >>> telling_words("Hwa Tsing (Beijing) Technology Co., Ltd."), telling_words("Hwatsing")
+    ('hwatsing', 'hwatsing')
+    >>> telling_words("Digital China")
+    ''
+    """
+    words = core_name(name).split()
+    return "".join(word for word in words if word not in STOP_WORDS and word not in LEGAL_FORMS)
+
+
+def _share_a_telling_word(one: str, other: str) -> bool:
+    telling = {word for word in one.split() if word not in STOP_WORDS}
+    return bool(telling.intersection(other.split()))

@@ -1,0 +1,255 @@
+"""Scenario mixtures, tails and draws against enumeration and closed forms."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from exposure.errors import ScenarioError
+from exposure.scenarios.distribution import (
+    cvar_discrete,
+    cvar_gaussian,
+    cvar_student_t,
+    gaussian_copula_joint,
+    pert_beta,
+    sample_matrix,
+    scenario_mixture,
+    tail_attribution,
+)
+
+P = [0.3, 0.2, 0.1]
+L = [[-0.1, -0.02], [-0.25, 0.05], [0.0, -0.4]]
+LOSS = [0.31, -0.02, 0.12, 0.05, 0.08, 0.22, -0.01, 0.0, 0.03, 0.15]
+MASS = [0.02, 0.3, 0.05, 0.15, 0.08, 0.04, 0.16, 0.1, 0.06, 0.04]
+
+
+def test_the_published_mixture():
+    out = scenario_mixture(P, L)
+
+    assert out.expected == pytest.approx([-0.08, -0.036], abs=1e-9)
+    assert out.variance == pytest.approx([0.0121, 0.014884], abs=1e-9)
+    assert out.states.astype(int).tolist()[:3] == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert out.probability == pytest.approx(
+        [0.504, 0.056, 0.126, 0.014, 0.216, 0.024, 0.054, 0.006], abs=1e-9
+    )
+    assert out.returns[3] == pytest.approx([-0.25, -0.35], abs=1e-9)
+    assert out.returns[7] == pytest.approx([-0.35, -0.37], abs=1e-9)
+
+
+def test_the_moments_are_those_of_the_joint_outcomes():
+    out = scenario_mixture(P, L)
+    mean = out.probability @ out.returns
+
+    assert out.probability.sum() == pytest.approx(1.0)
+    assert mean == pytest.approx(out.expected)
+    assert out.probability @ out.returns**2 - mean**2 == pytest.approx(out.variance)
+
+
+def test_too_many_scenarios_are_not_listed():
+    with pytest.raises(ScenarioError, match="too many"):
+        scenario_mixture([0.1] * 17, [[0.0]] * 17)
+
+
+def test_the_published_copula():
+    assert gaussian_copula_joint([0.3, 0.2], 0.5) == pytest.approx(0.11524723021711603, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rho", "expected"), [(0.0, 0.06), (1.0, 0.2), (-1.0, 0.0), (0.999999, 0.2)]
+)
+def test_the_copula_at_its_ends(rho, expected):
+    assert gaussian_copula_joint([0.3, 0.2], rho) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("rho", [-0.95, -0.5, 0.3, 0.9, 0.999])
+def test_two_even_chances_have_a_closed_form(rho):
+    expected = 0.25 + np.arcsin(rho) / (2 * np.pi)
+
+    assert gaussian_copula_joint([0.5, 0.5], rho) == pytest.approx(expected, abs=1e-9)
+
+
+def test_three_even_chances_have_a_closed_form():
+    expected = 0.125 + 3 * np.arcsin(0.4) / (4 * np.pi)
+
+    assert gaussian_copula_joint([0.5, 0.5, 0.5], 0.4) == pytest.approx(expected, abs=1e-9)
+
+
+def test_certain_and_impossible_scenarios():
+    assert gaussian_copula_joint([1.0, 0.3], 0.5) == pytest.approx(0.3, abs=1e-9)
+    assert gaussian_copula_joint([0.0, 0.3], 0.5) == 0.0
+
+
+def test_a_negative_correlation_of_three_is_refused():
+    with pytest.raises(ScenarioError, match="correlation"):
+        gaussian_copula_joint([0.5, 0.5, 0.5], -0.1)
+
+
+@pytest.mark.parametrize(
+    ("level", "var", "cvar"),
+    [
+        (0.9, 0.06689309393267602, 0.09529899915949214),
+        (0.95, 0.08869121761708833, 0.11376276845044556),
+        (0.99, 0.12958087244245042, 0.14991285322074832),
+    ],
+)
+def test_the_published_normal_tail(level, var, cvar):
+    out = cvar_gaussian(0.01, 0.06, level)
+
+    assert (out.var, out.cvar) == pytest.approx((var, cvar), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("level", "cvar"), [(0.95, 0.12811481608379496), (0.99, 0.20882336777968877)]
+)
+def test_the_published_t_tail(level, cvar):
+    out = cvar_student_t(4, 0.04, level)
+
+    assert out.cvar == pytest.approx(cvar, abs=1e-9)
+    assert out.var == pytest.approx(0.04 * stats.t.ppf(level, 4))
+
+
+def test_a_t_with_many_degrees_is_normal():
+    out, normal = cvar_student_t(1e7, 0.06, 0.95, loc=0.01), cvar_gaussian(0.01, 0.06, 0.95)
+
+    assert (out.var, out.cvar) == pytest.approx((normal.var, normal.cvar), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("level", "var", "cvar"),
+    [(0.9, 0.15, 0.21), (0.95, 0.22, 0.256), (0.97, 0.22, 0.28), (0.5, 0.0, 0.0854)],
+)
+def test_the_published_atoms(level, var, cvar):
+    out = cvar_discrete(LOSS, MASS, level)
+
+    assert (out.var, out.cvar) == pytest.approx((var, cvar), abs=1e-9)
+
+
+def test_cvar_is_the_smallest_of_the_rockafellar_uryasev_function():
+    loss, mass = np.array(LOSS), np.array(MASS)
+    for level in (0.6, 0.75, 0.93):
+        smallest = min(z + mass @ np.maximum(loss - z, 0.0) / (1 - level) for z in loss)
+
+        assert cvar_discrete(loss, mass, level).cvar == pytest.approx(smallest)
+
+
+def test_equal_losses_are_one_atom():
+    split = cvar_discrete([0.3, 0.3, 0.0], [0.1, 0.3, 0.6], 0.8)
+
+    assert (split.var, split.cvar) == pytest.approx((0.3, 0.3))
+    by_cause = tail_attribution([0.3, 0.3, 0.0], [0.1, 0.3, 0.6], [[1], [0], [1]], 0.8)
+    assert by_cause == pytest.approx([0.25])
+
+
+def test_tail_attribution_by_hand():
+    """Worst 5%: the 2% at .31 and 3 of the 4% at .22."""
+    flags = np.zeros((10, 2))
+    flags[0, 0] = flags[5, 1] = 1
+
+    assert tail_attribution(LOSS, MASS, flags, 0.95) == pytest.approx([0.4, 0.6])
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, float("nan")])
+def test_a_level_outside_is_refused(level):
+    with pytest.raises(ScenarioError, match="level"):
+        cvar_discrete([0.1], [1.0], level)
+    with pytest.raises(ScenarioError, match="level"):
+        cvar_gaussian(0.0, 1.0, level)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: cvar_discrete([0.1, 0.2], [0.5, 0.4], 0.9), "sum to 0.9"),
+        (lambda: cvar_discrete([0.1, float("nan")], [0.5, 0.5], 0.9), "missing"),
+        (lambda: cvar_student_t(1.0, 1.0, 0.9), "no mean"),
+        (lambda: cvar_gaussian(0.0, -1.0, 0.9), "0 or more"),
+        (lambda: scenario_mixture([1.2], [[0.1]]), "a probability is 1.2"),
+        (lambda: scenario_mixture([0.2], [[float("nan")]]), "missing"),
+        (lambda: pert_beta(0.5, 0.4, 0.6, 1, np.random.default_rng(1)), "in order"),
+        (lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, rho=-0.1), "correlation"),
+        (lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, draws=0), "draws"),
+        (
+            lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, noise_covariance=[[1.0]], nu=2.0),
+            "freedom",
+        ),
+        (
+            lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, noise_covariance=[[-1.0]]),
+            "negative",
+        ),
+    ],
+)
+def test_what_is_no_distribution_is_refused(call, words):
+    with pytest.raises(ScenarioError, match=words):
+        call()
+
+
+def test_pert_has_its_mean_and_range():
+    draws = pert_beta(0.1, 0.2, 0.9, 200_000, np.random.default_rng(5))
+
+    assert draws.mean() == pytest.approx((0.1 + 4 * 0.2 + 0.9) / 6, abs=2e-3)
+    assert draws.min() >= 0.1
+    assert draws.max() <= 0.9
+    assert pert_beta(0.3, 0.3, 0.3, 2, np.random.default_rng(5)).tolist() == [0.3, 0.3]
+
+
+def severities(scale=1.0):
+    base = scale * np.array(L)
+    return np.stack([0.5 * base, base, 1.5 * base], axis=1)
+
+
+def test_draws_have_the_moments_of_the_mixture():
+    """Symmetric severities keep the mean of the mixture."""
+    out = sample_matrix(P, severities(), 11, draws=200_000)
+
+    assert out.flags.mean(axis=0) == pytest.approx(P, abs=4e-3)
+    assert out.returns.mean(axis=0) == pytest.approx([-0.08, -0.036], abs=2e-3)
+    assert out.probability.sum() == pytest.approx(1.0)
+    assert (out.returns[~out.flags.any(axis=1)] == 0.0).all()
+
+
+def test_draws_follow_the_copula():
+    out = sample_matrix([0.3, 0.2], severities()[:2], 11, draws=200_000, rho=0.5)
+
+    assert out.flags.all(axis=1).mean() == pytest.approx(0.115247, abs=3e-3)
+
+
+def test_one_severity_holds_for_all_names_of_a_scenario():
+    out = sample_matrix([1.0], [[[-0.1, -0.2], [-0.2, -0.4], [-0.3, -0.6]]], 2, draws=50)
+
+    assert out.returns[:, 1] == pytest.approx(2 * out.returns[:, 0])
+    assert out.returns[:, 0].min() >= -0.3
+    assert out.returns[:, 0].max() <= -0.1
+
+
+def test_the_seed_decides_the_draws():
+    first, again, other = (sample_matrix(P, severities(), seed, draws=100) for seed in (1, 1, 2))
+
+    assert np.array_equal(first.returns, again.returns)
+    assert not np.array_equal(first.returns, other.returns)
+
+
+def test_noise_has_its_covariance_and_no_return_falls_below_nothing():
+    covariance = np.array([[0.010, 0.004], [0.004, 0.0025]])
+    out = sample_matrix(
+        [0.0], np.zeros((1, 3, 2)), 4, draws=400_000, noise_covariance=covariance, nu=8.0
+    )
+    crash = sample_matrix(
+        [1.0], np.full((1, 3, 2), -0.99), 4, draws=100, noise_covariance=covariance
+    )
+
+    assert np.cov(out.returns.T) == pytest.approx(covariance, rel=0.03)
+    assert crash.returns.min() == -1.0
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="one row a scenario"):
+        scenario_mixture(P, [[0.1]])
+    with pytest.raises(ValueError, match="scenarios, 3, names"):
+        sample_matrix(P, np.zeros((3, 2, 1)), 1)
+    with pytest.raises(ValueError, match="differ in shape"):
+        cvar_discrete([0.1, 0.2], [1.0], 0.9)
+    with pytest.raises(ValueError, match="one row a draw"):
+        tail_attribution([0.1], [1.0], [[1], [0]], 0.9)
+    with pytest.raises(ValueError, match="square"):
+        sample_matrix([0.1], np.zeros((1, 3, 2)), 1, noise_covariance=[[1.0]])
+    with pytest.raises(ValueError, match="at least one"):
+        scenario_mixture([], np.zeros((0, 1)))
