@@ -18,14 +18,14 @@ DAYS_PER_YEAR = 365.25
 def visible(as_of: date) -> pl.Expr:
     """Return the bitemporal filter of a run: known and valid on ``as_of``.
 
-        Examples
-        --------
-        >>> from datetime import date
-        >>> import polars as pl
-        >>> rows = pl.DataFrame({"known_on": [date(2025, 1, 24), date(2025, 8, 31)],
-        ...     "valid_from": [date(2024, 7, 1)] * 2, "valid_to": [None, None]}, schema_overrides={"valid_to": pl.Date})
-        >>> rows.filter(visible(date(2025, 1, 24))).height
-        1
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> rows = pl.DataFrame({"known_on": [date(2025, 1, 24), date(2025, 8, 31)],
+    ...     "valid_from": [date(2024, 7, 1)] * 2, "valid_to": [None, None]}, schema_overrides={"valid_to": pl.Date})
+    >>> rows.filter(visible(date(2025, 1, 24))).height
+    1
     """
     return (
         (pl.col("known_on").fill_null(pl.col("valid_from")) <= as_of)

@@ -12,6 +12,7 @@ from exposure.errors import UsageError, check_names
 from exposure.factors.catalog import Catalog
 from exposure.factors.derivations import references
 from exposure.factors.evidence import visible
+from exposure.factors.ledger import rows_by
 from exposure.factors.scoring import score_issuers
 from exposure.portfolios.securities import SecurityMaster
 
@@ -126,10 +127,10 @@ class _Reader:
     def __init__(self, catalog: Catalog, as_of: date) -> None:
         self._catalog = catalog
         self._names = catalog.names()
-        self._evidence = _by(catalog.evidence.filter(visible(as_of)), "evidence_id")
-        self._links = _by(catalog.links_at(as_of), "link_id")
-        self._lists = _by(catalog.list_links.filter(pl.col("known_on") <= as_of), "link_id")
-        self._sources = _by(catalog.sources, "source_id")
+        self._evidence = rows_by(catalog.evidence.filter(visible(as_of)), "evidence_id")
+        self._links = rows_by(catalog.links_at(as_of), "link_id")
+        self._lists = rows_by(catalog.list_links.filter(pl.col("known_on") <= as_of), "link_id")
+        self._sources = rows_by(catalog.sources, "source_id")
 
     def steps(self, score: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the steps below one score."""
@@ -277,10 +278,6 @@ def _aside(row: dict[str, Any], newest: date | None) -> str:
     if newest is not None and row["valid_from"] < newest:
         return "earlier"
     return "contradicted"
-
-
-def _by(frame: pl.DataFrame, key: str) -> dict[str, dict[str, Any]]:
-    return {row[key]: row for row in frame.iter_rows(named=True)}
 
 
 def _step(score: dict[str, Any], depth: int, kind: str, fact: str, **values: Any) -> dict[str, Any]:

@@ -49,10 +49,10 @@ def evidence_ledger(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.D
     polars.DataFrame
         Columns of ``LEDGER_SCHEMA``, sorted by id.
     """
-    evidence = _by(catalog.evidence.filter(visible(as_of)), "evidence_id")
-    links = _by(catalog.links_at(as_of), "link_id")
-    lists = _by(catalog.list_links.filter(pl.col("known_on") <= as_of), "link_id")
-    sources = _by(catalog.sources, "source_id")
+    evidence = rows_by(catalog.evidence.filter(visible(as_of)), "evidence_id")
+    links = rows_by(catalog.links_at(as_of), "link_id")
+    lists = rows_by(catalog.list_links.filter(pl.col("known_on") <= as_of), "link_id")
+    sources = rows_by(catalog.sources, "source_id")
     names = catalog.names()
     rows: dict[str, dict[str, Any]] = {}
     waiting = sorted({fact for ids in scores["evidence_ids"].to_list() for fact in ids})
@@ -83,7 +83,8 @@ def evidence_ledger(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.D
     return pl.DataFrame(found, schema=LEDGER_SCHEMA)
 
 
-def _by(frame: pl.DataFrame, key: str) -> dict[str, dict[str, Any]]:
+def rows_by(frame: pl.DataFrame, key: str) -> dict[str, dict[str, Any]]:
+    """Return key → row, as dictionaries."""
     return {row[key]: row for row in frame.iter_rows(named=True)}
 
 

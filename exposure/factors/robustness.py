@@ -1,288 +1,237 @@
-"""How much a ranking depends on the weights of its parts.
+"""How far a ranking can be trusted: dominance, reversals, rank probabilities.
 
 Symbols
-    X       sub-scores, X[i,k] of name i in part k, of shape (n, parts)
-    w       weights of the parts, not negative
-    d       X[i] - X[j], what name i has over name j in each part
+    x       sub-scores, of shape (n, K), higher is more exposed
+    w       weights of the sub-scores, of shape (K,), ≥ 0, sum to 1
+    d       difference of two names' sub-scores, of shape (K,)
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from exposure.errors import ContentError
-
 Vector = NDArray[np.float64]
 
 
-def weighted_scores(x: ArrayLike, weights: ArrayLike) -> Vector:
-    """Score of each name, of shape (n,).
-
-    score = X w
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """The smallest change of weights that ties two names.
 
     Parameters
     ----------
-    x
-        Sub-scores of shape (n, parts).
-    weights
-        Of shape (parts,).
-
-    Raises
-    ------
-    ContentError
-        If a sub-score or weight is missing.
-
-    Examples
-    --------
-    >>> weighted_scores([[1.0, 0.0], [0.5, 1.0]], [0.5, 0.5]).tolist()
-    [0.5, 0.75]
+    gap
+        w'(x_i - x_j).
+    transfer
+        Weight to move from the sub-score where i leads most to the one where it trails most;
+        infinite where no transfer can change the gap.
+    possible
+        True where the weights hold that much to move.
     """
-    table, w = _table(x), np.asarray(weights, dtype=np.float64)
-    if w.shape != table.shape[1:]:
-        raise ValueError(f"weights must have shape {table.shape[1:]}, got {w.shape}")
-    if not np.all(np.isfinite(w)):
-        raise ContentError("a weight is missing")
-    return np.asarray(table @ w, dtype=np.float64)
+
+    gap: float
+    transfer: float
+    possible: bool
 
 
-def order(scores: ArrayLike) -> list[int]:
-    """Numbers of the names from the highest score to the lowest; ties keep their order.
+def rank_order(score: ArrayLike) -> NDArray[np.int64]:
+    """Positions from the highest score down; equal scores keep their order.
 
     Examples
     --------
-    >>> order([0.2, 0.9, 0.2])
+    >>> rank_order([0.2, 0.5, 0.2]).tolist()
     [1, 0, 2]
     """
-    return [int(i) for i in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")]
+    return np.argsort(-np.asarray(score, dtype=np.float64), kind="stable").astype(np.int64)
 
 
-def dominance_pairs(x: ArrayLike) -> list[tuple[int, int]]:
-    """Pairs (i, j) where i ranks above j whatever the weights.
+def dominance_pairs(sub_scores: ArrayLike) -> list[tuple[int, int]]:
+    """Pairs (i, j) in which i is at least as high everywhere and higher somewhere.
 
-    X[i] ≥ X[j] in every part and > in one
-
-    Parameters
-    ----------
-    x
-        Sub-scores of shape (n, parts).
-
-    Raises
-    ------
-    ContentError
-        If a sub-score is missing.
+    Such an order holds for *every* choice of non-negative weights.
 
     Examples
     --------
-    >>> dominance_pairs([[0.8, 0.6], [0.5, 0.6], [0.1, 0.9]])
+    >>> dominance_pairs([[0.8, 0.6], [0.5, 0.6], [0.2, 0.7]])
     [(0, 1)]
     """
-    table = _table(x)
-    d = table[:, None, :] - table[None, :, :]
-    above = np.all(d >= 0, axis=2) & np.any(d > 0, axis=2)
-    return [(int(i), int(j)) for i, j in np.argwhere(above)]
+    x = _matrix(sub_scores)
+    found: list[tuple[int, int]] = []
+    for i in range(x.shape[0]):
+        above = (x[i] >= x).all(axis=1) & (x[i] > x).any(axis=1)
+        found += [(i, int(j)) for j in np.flatnonzero(above)]
+    return found
 
 
-def dominance_ratio(x: ArrayLike) -> float:
+def dominance_ratio(sub_scores: ArrayLike) -> float:
     """Part of all pairs whose order no weights can change.
 
-    dominance pairs / (n (n - 1) / 2)
-
-    Parameters
-    ----------
-    x
-        Sub-scores of shape (n, parts), n at least 2.
-
-    Raises
-    ------
-    ContentError
-        If a sub-score is missing or there is no pair.
+    ratio = dominance pairs / (n (n - 1) / 2)
 
     Examples
     --------
-    >>> round(dominance_ratio([[0.8, 0.6], [0.5, 0.6], [0.1, 0.9]]), 6)
+    >>> round(dominance_ratio([[0.8, 0.6], [0.5, 0.6], [0.2, 0.7]]), 6)
     0.333333
     """
-    table = _table(x)
-    pairs = math.comb(table.shape[0], 2)
-    if pairs == 0:
-        raise ContentError("one name alone has no rank to be robust")
-    return len(dominance_pairs(table)) / pairs
+    n = _matrix(sub_scores).shape[0]
+    return 2.0 * len(dominance_pairs(sub_scores)) / (n * (n - 1)) if n > 1 else float("nan")
 
 
-def rank_probabilities(x: ArrayLike) -> Vector:
-    """P(score_i > score_j) when the weights are drawn evenly from the simplex, of shape (n, n).
+def probability_above(difference: ArrayLike) -> float:
+    """Chance that one name outranks another when every mix of weights is equally likely.
 
-    P(p, q) = (a P(p, q-1) + b P(p-1, q)) / (a + b),  P(p, 0) = 1,  P(0, q) = 0
-    a the p-th positive part of d, -b the q-th negative one
+    P(w'd > 0),  w uniform on the simplex
 
     Parameters
     ----------
-    x
-        Sub-scores of shape (n, parts).
-
-    Returns
-    -------
-    numpy.ndarray
-        Ties of equal rows count as not above; the diagonal is 0.
-
-    Raises
-    ------
-    ContentError
-        If a sub-score is missing.
+    difference
+        d = x_i - x_j of shape (K,).
 
     Notes
     -----
-    Exact for any number of parts, without cancellation, equal differences included.
+    Exact: the part of a simplex on one side of a plane, by a recursion of positive terms. Ties (d =
+    0 everywhere) count as not above.
 
     Source
     ------
-    Varsi (1973), The multidimensional content of the frustum of the simplex, Pacific J. Math. 46.
+    Varsi (1973); Ali (1973).
 
     Examples
     --------
-    Two parts: i wins while the first weighs more than a quarter.
+    One leads by 1 on the first sub-score and trails by 2 on the second: it leads while w_1 > 2/3.
 
-    >>> rank_probabilities([[0.5, 0.1], [0.2, 0.2]])[0, 1].round(12).item()
-    0.75
+    >>> round(probability_above([1.0, -2.0]), 12)
+    0.333333333333
     """
-    table = _table(x)
-    n = table.shape[0]
-    result = np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            if i != j:
-                result[i, j] = _probability_positive(table[i] - table[j])
-    return result
+    d = np.asarray(difference, dtype=np.float64)
+    behind, ahead = d[d <= 0], d[d > 0]
+    part = np.zeros(ahead.size + 1)
+    part[0] = 1.0
+    for trail in behind:
+        for k, lead in enumerate(ahead, start=1):
+            part[k] = (lead * part[k] - trail * part[k - 1]) / (lead - trail)
+    return float(1.0 - part[-1])
 
 
-def _probability_positive(d: Vector) -> float:
-    """P(d'w > 0) for w uniform on the simplex.
+def rank_probabilities(sub_scores: ArrayLike) -> Vector:
+    """Matrix of :func:`probability_above` for all pairs, of shape (n, n), zeros on the diagonal.
 
-    The edge from a vertex with d = a to one with d = -b meets d'w = 0 in the point (b, a) / (a + b).
-    The plane through it and the other vertices splits the simplex: a part a / (a + b) of the volume
-    has the zero point in place of the negative vertex, the rest in place of the positive one.
+    Examples
+    --------
+    >>> rank_probabilities([[1.0, 0.0], [0.0, 1.0]]).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
     """
-    up, down = d[d > 0], -d[d < 0]
-    if not up.size:
-        return 0.0
-    reach = np.ones(up.size + 1)
-    reach[0] = 0.0
-    for q in range(1, down.size + 1):
-        following = np.zeros(up.size + 1)
-        for p in range(1, up.size + 1):
-            a, b = up[p - 1], down[q - 1]
-            following[p] = (a * reach[p] + b * following[p - 1]) / (a + b)
-        reach = following
-    return float(reach[-1])
+    x = _matrix(sub_scores)
+    n = x.shape[0]
+    return np.array(
+        [[probability_above(x[i] - x[j]) if i != j else 0.0 for j in range(n)] for i in range(n)]
+    ).reshape(n, n)
 
 
-def kendall_tau(left: ArrayLike, right: ArrayLike) -> float:
-    """Agreement of two orders, tau-a: ties count as neither.
+def critical_reversal(sub_scores: ArrayLike, weights: ArrayLike, i: int, j: int) -> Reversal:
+    """Smallest transfer of weight (or probability) that ties names i and j.
 
-    (concordant - discordant pairs) / all pairs
+    transfer = |w'd| / (max d - min d),    d = x_i - x_j
 
     Parameters
     ----------
-    left, right
-        Scores of shape (n,).
+    sub_scores
+        x of shape (n, K): sub-scores, or losses of each name in K scenarios.
+    weights
+        w of shape (K,): weights, or probabilities.
+    i, j
+        The pair.
 
-    Raises
-    ------
-    ContentError
-        If a score is missing or there is no pair.
+    Examples
+    --------
+    >>> r = critical_reversal([[0.6, 0.2], [0.5, 0.5]], [0.8, 0.2], 0, 1)
+    >>> round(r.gap, 12), round(r.transfer, 12)
+    (0.02, 0.05)
+    """
+    x, w = _matrix(sub_scores), np.asarray(weights, dtype=np.float64)
+    d = x[i] - x[j]
+    gap = float(w @ d)
+    spread = float(d.max() - d.min())
+    if spread == 0:
+        return Reversal(gap, 0.0 if gap == 0 else float("inf"), gap == 0)
+    transfer = abs(gap) / spread
+    source = int(d.argmax()) if gap > 0 else int(d.argmin())
+    return Reversal(gap, transfer, bool(transfer <= w[source]))
+
+
+def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
+    """Agreement of two rankings; tied pairs count as neither.
+
+    τ-a = (concordant - discordant) / (n (n - 1) / 2)
 
     Examples
     --------
     >>> round(kendall_tau([1, 2, 3], [1, 3, 2]), 6)
     0.333333
     """
-    a, b = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"scores {a.shape} and {b.shape} must match")
-    if a.size < 2 or not np.all(np.isfinite(a) & np.isfinite(b)):
-        raise ContentError("an order needs two names and no missing score")
-    i, j = np.triu_indices(a.size, 1)
-    return float(np.mean(np.sign(a[i] - a[j]) * np.sign(b[i] - b[j])))
+        raise ValueError(f"two vectors of one length are needed, got {a.shape} and {b.shape}")
+    if a.size < 2:
+        return float("nan")
+    upper = np.triu_indices(a.size, k=1)
+    signs = np.sign(a[upper[0]] - a[upper[1]]) * np.sign(b[upper[0]] - b[upper[1]])
+    return float(signs.sum() / upper[0].size)
 
 
-def tau_against_equal_weights(x: ArrayLike, weights: ArrayLike) -> float:
-    """Agreement of the order with the one that equal weights give.
-
-    tau-a(X w, X 1/m)
-
-    Parameters
-    ----------
-    x
-        Sub-scores of shape (n, parts).
-    weights
-        Of shape (parts,).
-
-    Raises
-    ------
-    ContentError
-        If a number is missing or there is no pair.
-
-    Examples
-    --------
-    >>> tau_against_equal_weights([[1.0, 0.0], [0.0, 0.5]], [0.2, 0.8])
-    -1.0
-    """
-    table = _table(x)
-    equal = np.full(table.shape[1], 1.0 / table.shape[1])
-    return kendall_tau(weighted_scores(table, weights), weighted_scores(table, equal))
-
-
-def critical_reversal(x: ArrayLike, weights: ArrayLike, i: int, j: int) -> tuple[float, float]:
-    """Gap between two names, and the smallest transfer of weight that ties them.
-
-    gap = w'd,  transfer = |gap| / (max d - min d)
+def rank_intervals(draws: ArrayLike, coverage: float = 0.9) -> NDArray[np.int64]:
+    """Best and worst rank of each name over draws of the scores, tails cut off.
 
     Parameters
     ----------
-    x
-        Sub-scores of shape (n, parts).
-    weights
-        Of shape (parts,).
-    i, j
-        Numbers of the names.
+    draws
+        Scores of shape (draws, n); the highest score has rank 1.
+    coverage
+        Mass kept, 0.9 for the 5-95% interval.
 
     Returns
     -------
-    tuple of float
-        Gap, and the weight to be moved from one part to another; infinite where no transfer changes
-        the gap.
-
-    Raises
-    ------
-    ContentError
-        If a number is missing.
-
-    Notes
-    -----
-    The transfer may need more than a part has; then no non-negative weights tie the pair that way.
+    numpy.ndarray
+        Of shape (n, 2): best and worst rank.
 
     Examples
     --------
-    >>> gap, transfer = critical_reversal([[0.5, 0.0], [0.0, 0.25]], [0.5, 0.5], 0, 1)
-    >>> gap, round(transfer, 6)
-    (0.125, 0.166667)
+    >>> rank_intervals([[0.9, 0.1], [0.8, 0.2]]).tolist()
+    [[1, 1], [2, 2]]
     """
-    table = _table(x)
-    d = table[i] - table[j]
-    gap = float(weighted_scores(d[None, :], weights)[0])
-    spread = float(d.max() - d.min())
-    if spread == 0:
-        return gap, 0.0 if gap == 0 else math.inf
-    return gap, abs(gap) / spread
+    scores = _matrix(draws)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
+    cut = (1.0 - coverage) / 2.0
+    low = np.quantile(ranks, cut, axis=0, method="lower")
+    high = np.quantile(ranks, 1.0 - cut, axis=0, method="higher")
+    return np.column_stack([low, high]).astype(np.int64)
 
 
-def _table(x: ArrayLike) -> Vector:
-    table = np.asarray(x, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] == 0:
-        raise ValueError(f"sub-scores must have shape (names, parts), got {table.shape}")
-    if not np.all(np.isfinite(table)):
-        raise ContentError("a sub-score is missing; missing is never zero")
-    return table
+def rank_tiers(intervals: ArrayLike) -> NDArray[np.int64]:
+    """Group names whose rank intervals overlap, directly or through others; tier 1 is the top.
+
+    Examples
+    --------
+    >>> rank_tiers([[1, 2], [1, 3], [4, 4]]).tolist()
+    [1, 1, 2]
+    """
+    bounds = np.asarray(intervals, dtype=np.int64).reshape(-1, 2)
+    tier = np.zeros(bounds.shape[0], dtype=np.int64)
+    current, reach = 0, -1
+    for name in np.lexsort((bounds[:, 1], bounds[:, 0])):
+        if bounds[name, 0] > reach:
+            current += 1
+        reach = max(reach, int(bounds[name, 1]))
+        tier[name] = current
+    return tier
+
+
+def _matrix(values: ArrayLike) -> Vector:
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.ndim != 2:
+        raise ValueError(f"a matrix of two dimensions is needed, got {matrix.ndim}")
+    return matrix

@@ -59,7 +59,7 @@ def network_losses(
     Production mode of methodology 3.4.
     """
     psi = np.array([*(shocks.get(name, 0.0) for name in graph.node_ids), 0.0])
-    ranking = np.zeros(psi.size)
+    ranking: FloatArray = np.zeros(psi.size)
 
     def run(end: str, exponent: float) -> FloatArray:
         network = weekly_reading(graph, end, lag, exponent, ranking)
@@ -167,7 +167,8 @@ def _weights(groups: Sequence[pl.DataFrame], end: str) -> list[float]:
         name = group["customer"][0]
         total[name] = total.get(name, 0.0) + size
     return [
-        size / max(1.0, total[group["customer"][0]]) for group, size in zip(groups, sizes, strict=True)
+        size / max(1.0, total[group["customer"][0]])
+        for group, size in zip(groups, sizes, strict=True)
     ]
 
 

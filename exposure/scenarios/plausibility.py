@@ -243,6 +243,10 @@ def reverse_policy(
         density = log_density(np.clip(x, 0.0, 1.0))
         return 1e6 if not np.isfinite(density) else -density
 
+    def excess(x: Vector) -> Vector:
+        return np.array([loss(np.clip(x, 0.0, 1.0)) - target])
+
+    held = optimize.NonlinearConstraint(excess, 0.0, np.inf)
     found: list[PolicyAnswer] = []
     for point in points:
         solved = optimize.minimize(
@@ -250,7 +254,7 @@ def reverse_policy(
             np.clip(point, 0.02, 0.98),
             method="SLSQP",
             bounds=[(0.0, 1.0)] * n_scenarios,
-            constraints={"type": "ineq", "fun": lambda x: loss(np.clip(x, 0.0, 1.0)) - target},
+            constraints=[held],
             options={"maxiter": 200, "ftol": 1e-10},
         )
         for candidate in (solved.x, point):

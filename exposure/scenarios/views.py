@@ -275,7 +275,7 @@ def _newton(p: Vector, rows: Vector, target: Vector) -> Vector:
     worst = float(np.abs(centred @ _tilted(p, centred, x)).max())
     if not worst <= VIEW_TOLERANCE:
         raise ScenarioError("no reweighting of the draws satisfies all views together")
-    return x / scale
+    return np.asarray(x / scale, dtype=np.float64)
 
 
 def _log_mass(p: Vector, rows: Vector, x: Vector) -> float:

@@ -366,11 +366,19 @@ def test_a_risk_snapshot_from_the_users_own_prices(tmp_path, capsys):
                 price *= 1 + beta * (market[i] / market[i - 1] - 1) + draw.gauss(0, 0.002)
             rows.append(f"{name},{day},{price:.6f}")
     (tmp_path / "prices.csv").write_text("\n".join(rows), encoding="utf-8")
-    index = ["index_code,date,close"] + [f"000300,{d},{m:.6f}" for d, m in zip(days, market, strict=True)]
+    index = ["index_code,date,close"] + [
+        f"000300,{d},{m:.6f}" for d, m in zip(days, market, strict=True)
+    ]
     index += [f"930651,{d},{100 + 7 * draw.gauss(0, 1):.6f}" for d in days]
     (tmp_path / "indices.csv").write_text("\n".join(index), encoding="utf-8")
     out = tmp_path / "risk" / "2024-12-25"
-    arguments = ["risk", "estimate", str(tmp_path / "prices.csv"), "--indices", str(tmp_path / "indices.csv")]
+    arguments = [
+        "risk",
+        "estimate",
+        str(tmp_path / "prices.csv"),
+        "--indices",
+        str(tmp_path / "indices.csv"),
+    ]
     arguments += ["--as-of", "2024-12-25", "--out", str(out), "--theme", "930651"]
 
     assert run(arguments) == 0
@@ -379,7 +387,9 @@ def test_a_risk_snapshot_from_the_users_own_prices(tmp_path, capsys):
         (row["listing_id"], row["risk_factor"]): float(row["loading"])
         for row in csv.DictReader((out / "loadings.csv").read_text(encoding="utf-8").splitlines())
     }
-    market_factor = next(factor for _, factor in loadings if "000300" in factor or "market" in factor)
+    market_factor = next(
+        factor for _, factor in loadings if "000300" in factor or "market" in factor
+    )
     assert loadings[("000977.SZ", market_factor)] > 1.2
     assert loadings[("603019.SH", market_factor)] < 0.8
     assert run(arguments) == 2  # the snapshot exists

@@ -44,7 +44,7 @@ def test_the_python_block_runs(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (code,) = blocks("python")
 
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - the README's own example
+    exec(compile(code, "README.md", "exec"), {})
 
     assert "shadow_price" in capsys.readouterr().out
 
@@ -64,7 +64,9 @@ def test_the_pictures_exist():
 def test_the_wheel_has_its_content(tmp_path):
     from hatchling.builders.wheel import WheelBuilder
 
-    built = next(iter(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
+    built = next(
+        iter(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"]))
+    )
     with zipfile.ZipFile(built) as wheel:
         names = set(wheel.namelist())
 
@@ -80,5 +82,7 @@ def test_the_wheel_has_its_content(tmp_path):
     ):
         assert name in names
     assert not any("output/" in name or "/tests/" in name for name in names)
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
     assert version in Path(built).name

@@ -359,3 +359,34 @@ def test_an_issuer_cap_counts_all_its_listings_and_binds_below_the_position_cap(
     assert found.weights[:2].sum() <= 0.14 + 1e-7
     assert found.weights[2:].max() <= 0.14 + 1e-7
     assert found.shadow["issuer"] > 0
+
+
+def test_the_best_weights_of_a_slightly_looser_mandate_are_refused():
+    """Their gap is nothing, or better than nothing: only the broken limit speaks against them."""
+    inputs = world(12, 0)
+    limits, goal = parts(inputs, Mandate.of("foundry_node_dependence <= 0.85 * current"))
+    looser = (limits[0].moved(limits[0].bound + 1e-6), *limits[1:])
+    answer = solve_with(build(inputs, looser, goal), "PIQP")
+
+    verdict = check(inputs, limits, goal, bounds_of(inputs, limits), answer)
+
+    assert verdict.gap <= 1e-9
+    assert not verdict.passed
+    assert verdict.worst_limit == "foundry_node_dependence"
+
+
+def test_the_shadow_price_of_a_coverage_floor_is_per_unit_of_the_ratio():
+    inputs = world(10, 2)
+    covered = np.ones((10, 3), dtype=bool)
+    covered[:4] = False
+    inputs = replace(inputs, covered=covered)
+    floor = 1.1 * inputs.benchmark[4:].sum()
+    rules = [
+        Mandate.of(f"coverage(hbm_dependence) >= {floor + s:.9f}", "cash == 10%")
+        for s in (0, -1e-5, 1e-5)
+    ]
+
+    found, easy, hard = (solve(inputs, *parts(inputs, rule)) for rule in rules)
+
+    slope = (hard.objective - easy.objective) / 2e-5
+    assert found.shadow["coverage:hbm_dependence"] == pytest.approx(slope, rel=1e-3)

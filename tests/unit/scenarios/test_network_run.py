@@ -19,7 +19,14 @@ def losses(links, shocks, weeks=52):
 
 def essential(supplier, customer, share, **other):
     return link(
-        supplier, customer, 0.1, criticality="essential", kind_lo=share, kind_mid=share, kind_hi=share, **other
+        supplier,
+        customer,
+        0.1,
+        criticality="essential",
+        kind_lo=share,
+        kind_mid=share,
+        kind_hi=share,
+        **other,
     )
 
 
@@ -39,7 +46,9 @@ def test_only_the_share_of_the_cut_supplier_is_lost():
 def test_stock_delays_the_loss_as_in_the_closed_form():
     """Methodology 3.4: mean loss max(0, u(T−1)−B)/T with cover B = 8 weeks, cut u = 0.5."""
     links = [
-        essential("foundry", "hygon", 1.0, cover_weeks_lo=8.0, cover_weeks_mid=8.0, cover_weeks_hi=8.0)
+        essential(
+            "foundry", "hygon", 1.0, cover_weeks_lo=8.0, cover_weeks_mid=8.0, cover_weeks_hi=8.0
+        )
     ]
 
     mid = losses(links, {"foundry": 0.5})["hygon"][1]
@@ -78,7 +87,9 @@ def test_a_full_cut_of_an_important_input_stops_output():
 
 def test_the_interval_comes_from_the_links():
     links = [
-        link("foundry", "hygon", 0.1, criticality="essential", kind_lo=0.0, kind_mid=0.5, kind_hi=1.0),
+        link(
+            "foundry", "hygon", 0.1, criticality="essential", kind_lo=0.0, kind_mid=0.5, kind_hi=1.0
+        ),
         link("smic", "hygon", 0.1, criticality="essential", kind_lo=0.0, kind_mid=0.5, kind_hi=1.0),
     ]
 
@@ -133,7 +144,11 @@ def test_a_shock_on_a_capability_spares_nobody_for_sure():
 
 
 def test_a_cycle_is_harmless():
-    links = [essential("foundry", "a", 0.5), essential("b", "a", 0.5, link_id="x"), essential("a", "b", 1.0)]
+    links = [
+        essential("foundry", "a", 0.5),
+        essential("b", "a", 0.5, link_id="x"),
+        essential("a", "b", 1.0),
+    ]
 
     found = losses(links, {"foundry": 0.4})
 

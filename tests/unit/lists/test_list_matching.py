@@ -1,0 +1,172 @@
+"""Proposals: by which way a name leads to a row, which names lead nowhere, and that nothing downstream reads them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from exposure.lists.matching import propose
+from exposure.lists.rows import list_row, rows_frame
+from exposure.portfolios.securities import SecurityMaster
+from exposure.schemas import Aliases, Issuers, ListLinks, Listings, Ownership, empty, validated
+
+PROJECT = Path(__file__).parents[3]
+
+
+def master(*issuers: tuple[str, str, str], aliases=(), listings=(), country="CN") -> SecurityMaster:
+    frame = pl.DataFrame(
+        [(i, zh, en, country, "x", None) for i, zh, en in issuers],
+        schema=empty(Issuers).schema,
+        orient="row",
+    )
+    names = pl.DataFrame(
+        [(i, text, "en", "short", None, None) for i, text in aliases],
+        schema=empty(Aliases).schema,
+        orient="row",
+    )
+    lines = pl.DataFrame(
+        [(code, i, "main", "CNY", "A", None, None, None, None, None) for i, code in listings],
+        schema=empty(Listings).schema,
+        orient="row",
+    )
+    return SecurityMaster(
+        validated(frame, Issuers),
+        validated(lines, Listings),
+        validated(names, Aliases),
+        empty(Ownership),
+    )
+
+
+def row(name: str, *aliases: str, key: str | None = None, **other):
+    known = {"list_id": "EL", "countries": ["CN"], "source_row": 2} | other
+    return list_row(row_key=key or f"EL:{name}", name=name, aliases=list(aliases), **known)
+
+
+def found(people: SecurityMaster, *rows, **other) -> list[tuple[str, str, str]]:
+    table = propose(people, rows_frame(rows), **other)
+    return table.select("issuer_id", "row_name", "method").rows()
+
+
+INSPUR = ("inspur", "浪潮信息", "Inspur Electronic Information Industry Co., Ltd.")
+
+
+def test_the_first_method_that_hits_is_named():
+    people = master(INSPUR, listings=[("inspur", "000977.SZ")])
+
+    assert found(people, row("X", listing_ids=["000977.SZ"])) == [("inspur", "X", "identifier")]
+    assert found(people, row("INSPUR ELECTRONIC INFORMATION INDUSTRY CO LTD"))[0][2] == "exact"
+    assert (
+        found(people, row("Inspur Electronic Information Industry Limited"))[0][2]
+        == "legal_forms_stripped"
+    )
+    assert found(people, row("Inspur Electronics Information Industry"))[0][2] == "token_sort"
+    assert found(people, row("Inspur Technology Group"))[0][2] == "telling_words"
+
+
+def test_an_alias_of_the_row_counts_and_a_weak_one_does_not():
+    people = master(("sugon", "中科曙光", "Sugon"))
+
+    assert found(people, row("Dawning", "Sugon")) == [("sugon", "Dawning", "exact")]
+    assert found(people, row("Dawning", weak_aliases=["Sugon"])) == []
+
+
+def test_a_name_in_brackets_is_read_both_ways():
+    people = master(("huawei", "华为", "Huawei Technologies Co., Ltd."))
+
+    assert (
+        found(people, row("Huawei Technologies Co., Ltd. (Huawei)"))[0][2] == "legal_forms_stripped"
+    )
+
+
+@pytest.mark.parametrize(
+    ("issuer", "printed"),
+    [
+        (("catl", "宁德时代", "CATL"), "Ivan AtzayaCATL"),
+        (("amec", "中微公司", "AMEC"), "JSC RAMEC VS"),
+        (("xiaomi", "小米", "Xiaomi"), "Xiaoming Trading"),
+        (("digital_china", "神州数码", "Digital China"), "China Digital Technology Co., Ltd."),
+        (("ue", "国光电器", "United Electronics"), "UNITED ENGINEERING GROUP"),
+    ],
+)
+def test_a_name_inside_a_word_or_of_common_words_is_no_hit(issuer, printed):
+    assert found(master(issuer), row(printed)) in ([], [(issuer[0], printed, "token_sort")][:0])
+
+
+def test_persons_and_ships_are_never_proposed():
+    people = master(("xiaomi", "小米", "Xiaomi"))
+
+    assert found(people, row("Xiaomi", kind="individual"), row("XIAOMI", kind="vessel")) == []
+
+
+def test_a_short_alias_needs_the_country_and_a_second_hit():
+    alone = master(("bgi", "华大基因", "BGI"))
+    second = master(("bgi", "华大基因", "BGI"), aliases=[("bgi", "BGI Group")])
+
+    assert found(alone, row("Beijing Graphene Institute", "BGI")) == []
+    assert found(second, row("BGI Research", "BGI"))[0][:2] == ("bgi", "BGI Research")
+    assert found(second, row("BGI Ltd", countries=["US"])) == []
+    assert found(second, row("BGI", countries=["HK"]))[0][2] == "exact"
+
+
+def test_decided_pairs_are_not_proposed_again():
+    people = master(INSPUR, ("piotech", "拓荆科技", "Piotech"))
+    rejected = dict.fromkeys(ListLinks.columns())
+    rejected |= {"link_id": "x", "issuer_id": "piotech", "list_id": "EL", "row_name": "Shengwei"}
+    rejected |= {"row_key": "EL:Shengwei", "relation": "none", "mechanism": "entity_licence"}
+    rejected |= {"citation": "c", "valid_from": date(2024, 12, 2), "known_on": date(2024, 12, 2)}
+    rejected |= {
+        "decision": "rejected",
+        "reviewed_on": date(2026, 11, 20),
+        "source_id": "s",
+        "locator": "l",
+    }
+    reviewed = ListLinks.validate(pl.DataFrame([rejected], schema=empty(ListLinks).schema))
+
+    rows = [row("Shengwei", "Piotech"), row("Piotech Inc.")]
+
+    assert found(people, *rows, reviewed=reviewed) == [
+        ("piotech", "Piotech Inc.", "legal_forms_stripped")
+    ]
+
+
+def test_rivals_for_one_row_are_named():
+    people = master(("autel", "道通科技", "Autel"), ("robotics", "道通智能", "Autel Robotics"))
+
+    table = propose(people, rows_frame([row("Autel Robotics Co., Ltd.", "Autel")]))
+
+    rivals = dict(table.select("issuer_id", "rivals").iter_rows())
+    assert rivals == {"autel": ["robotics"], "robotics": ["autel"]}
+
+
+def test_new_rows_come_first():
+    people = master(("naura", "北方华创", "NAURA Technology"))
+    rows = [
+        row("NAURA Technology", key="EL:old"),
+        row("Beijing NAURA Microelectronics NAURA", "NAURA Technology Group", key="EL:new"),
+    ]
+
+    table = propose(people, rows_frame(rows), fresh={"EL:new"})
+
+    assert table["row_key"].to_list() == ["EL:new", "EL:old"]
+    assert table["fresh"].to_list() == [True, False]
+
+
+def test_a_chinese_name_meets_only_itself():
+    people = master(("inspur", "浪潮信息", "Inspur"))
+
+    assert found(people, row("浪潮信息股份有限公司", list_id="UEL"))[0][2] == "legal_forms_stripped"
+    assert found(people, row("浪潮软件", list_id="UEL")) == []
+
+
+def test_no_room_that_scores_reads_proposals():
+    rooms = ("factors", "attribution.py", "scenarios", "optimiser", "risk.py", "lists/status.py")
+    files: list[Path] = []
+    for room in rooms:
+        path = PROJECT / "exposure" / room
+        files += [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+    assert len(files) > 10
+    assert not [file.name for file in files if "lists.matching" in file.read_text(encoding="utf-8")]
