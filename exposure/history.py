@@ -148,6 +148,11 @@ class RunFolder:
             raise UsageError(f"{identity!r} is no run id", cure="<as_of>-<portfolio>-<8 hex>")
         root = Path(out)
         name = slug(portfolio)
+        if name == HISTORY:
+            raise UsageError(
+                f"a portfolio can't be called {portfolio!r}: that is the folder of the history",
+                cure="name it otherwise: --name",
+            )
         final = root / name / identity
         for folder in (root, root / name, final):
             _refuse_link(folder)

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, sparse
+from scipy.sparse import csgraph
 from scipy.sparse import linalg as sparse_linalg
 
 from exposure.errors import ContentError
@@ -203,11 +204,23 @@ def spectral_radius(A: Matrix) -> float:
     0.5
     """
     square = _csr(A)
-    if square.shape[0] > DENSE_LIMIT:
-        values = sparse_linalg.eigs(square, k=1, which="LM", return_eigenvectors=False)
+    # Circle by circle: eigenvalues of a chain without circles are 0, which rounding would blur.
+    circles, member = csgraph.connected_components(square != 0, connection="strong")
+    if circles == 1 and square.shape[0] > DENSE_LIMIT:
+        values = sparse_linalg.eigs(
+            square, k=1, which="LM", v0=np.ones(square.shape[0]), return_eigenvectors=False
+        )
         return float(np.abs(values).max())
-    dense = _square(square.toarray())
-    return float(np.abs(linalg.eigvals(dense)).max(initial=0.0))
+    sizes = np.bincount(member, minlength=circles)
+    radius = float(np.abs(square.diagonal()[sizes[member] == 1]).max(initial=0.0))
+    for circle in np.flatnonzero(sizes > 1):
+        at = np.flatnonzero(member == circle)
+        part = square[at][:, at]
+        if circles > 1 and at.size > DENSE_LIMIT:
+            radius = max(radius, spectral_radius(part))
+        else:
+            radius = max(radius, float(np.abs(linalg.eigvals(part.toarray())).max()))
+    return radius
 
 
 def inoperability_coefficients(A: ArrayLike, x: ArrayLike) -> Vector:

@@ -23,6 +23,7 @@ from exposure.portfolios.securities import SecurityMaster
 
 METHODS = ("identifier", "exact", "legal_forms_stripped", "token_sort", "telling_words")
 LIKENESS = 90.0  # token_sort from which a pair is proposed: 18 of 22 positives, 1 false, on the labelled names
+SHORT_CHINESE = 2  # characters; three already name one company
 SHORT_ALIAS = 4  # characters; such an alias needs the country and a second hit
 LEGAL_FORMS = frozenset(
     {"co", "ltd", "limited", "inc", "incorporated", "corp", "corporation", "company", "llc", "plc"}
@@ -71,6 +72,8 @@ class _Hit:
     score: float
     reason: str
     short: bool
+    ours: str  # the names that met, without legal forms
+    theirs: str
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -138,13 +141,17 @@ def propose(
 
 
 def _enough(found: list[_Hit], country: str, countries: list[str]) -> bool:
-    """Say whether hits suffice: a short alias alone does not; it needs the country and a second hit."""
+    """Say whether hits suffice: a short alias alone does not; it needs the country and a second name that meets one.
+
+    One name that meets by two methods is one hit.
+    """
     if any(not hit.short for hit in found):
         return True
     at_home = country in countries or (
         country in GREATER_CHINA and bool(GREATER_CHINA.intersection(countries))
     )
-    return at_home and len(found) > 1
+    several = len({hit.ours for hit in found}) > 1 or len({hit.theirs for hit in found}) > 1
+    return at_home and several
 
 
 def _arranged(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -200,21 +207,27 @@ class _Index:
         """Yield issuer, row and hit."""
         for listing, issuer in master.listings.select("listing_id", "issuer_id").iter_rows():
             for at in self.by_listing.get(listing, []):
-                yield issuer, at, _Hit("identifier", 100.0, f"ticker {listing}", short=False)
+                yield (
+                    issuer,
+                    at,
+                    _Hit("identifier", 100.0, f"ticker {listing}", False, listing, listing),
+                )
         for issuer, name in _names(master):
             yield from ((issuer, at, hit) for at, hit in self._by_name(name))
             yield from ((issuer, at, hit) for at, hit in self._by_telling_words(name))
 
     def _by_name(self, name: str) -> Iterator[tuple[int, _Hit]]:
         key, core = name_key(name), core_name(name)
-        short = len(key) <= SHORT_ALIAS
+        short = _is_short(key)
         for at, printed in self.by_name.get(key, []):
-            yield at, _Hit("exact", 100.0, f"{name} = {clean_name(printed)}", short)
+            yield at, _hit("exact", 100.0, "=", name, printed, short)
         if not core:
             return
         for at, printed in self.by_core.get(core, []):
-            reason = f"{name} = {clean_name(printed)} without legal forms"
-            yield at, _Hit("legal_forms_stripped", 100.0, reason, short or len(core) <= SHORT_ALIAS)
+            yield (
+                at,
+                _hit("legal_forms_stripped", 100.0, "=", name, printed, _is_short(core)),
+            )
         if len(core) <= SHORT_ALIAS or not core.isascii():
             return  # one letter more or less in a short name, or one Chinese character, is another name
         for found, score, _ in process.extract(
@@ -223,14 +236,23 @@ class _Index:
             if found == core or not _share_a_telling_word(core, found):
                 continue
             for at, printed in self.by_core[found]:
-                yield at, _Hit("token_sort", float(score), f"{name} ~ {clean_name(printed)}", False)
+                yield at, _hit("token_sort", float(score), "~", name, printed, False)
 
     def _by_telling_words(self, name: str) -> Iterator[tuple[int, _Hit]]:
         telling = telling_words(name)
         for at, printed in self.by_telling.get(telling, []) if telling else []:
             likeness = float(fuzz.token_set_ratio(name_key(name), name_key(printed)))
-            reason = f"{name} and {clean_name(printed)} share all telling words"
-            yield at, _Hit("telling_words", likeness, reason, len(telling) <= SHORT_ALIAS)
+            short = _is_short(telling)
+            yield at, _hit("telling_words", likeness, "~", name, printed, short)
+
+
+def _is_short(key: str) -> bool:
+    return len(key) <= (SHORT_ALIAS if key.isascii() else SHORT_CHINESE)
+
+
+def _hit(method: str, score: float, sign: str, ours: str, theirs: str, short: bool) -> _Hit:
+    reason = f"{clean_name(ours)} {sign} {clean_name(theirs)} ({method.replace('_', ' ')})"
+    return _Hit(method, score, reason, short, core_name(ours), core_name(theirs))
 
 
 def _names(master: SecurityMaster) -> list[tuple[str, str]]:

@@ -174,7 +174,7 @@ def _from_links(
     listed = leading == "self"
     used = lead if listed else rows
     parts = [
-        f"{key[1]}: {_who(row)} listed since {row['valid_from'].isoformat()} ({row['citation']})"
+        f"{_who(row)} listed since {row['valid_from'].isoformat()} ({row['citation']})"
         for row in _first_of_each_name(used)
     ]
     if not listed:
@@ -189,7 +189,7 @@ def _from_links(
         "valid_from": first["valid_from"],
         "known_on": first["known_on"],
         "link_ids": [row["link_id"] for row in used],
-        "wording": "; ".join([*parts, *coming]),
+        "wording": f"{key[1]}: {'; '.join([*parts, *coming])}",
     }
 
 

@@ -20,8 +20,6 @@ from exposure.errors import ScenarioError
 
 Vector = NDArray[np.float64]
 
-EXTRAPOLATION_LIMIT = 4.0  # beyond this many standard deviations a linear model says little
-
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
@@ -43,39 +41,6 @@ class Conditional:
     beta: Vector
     covariance: Vector
     d2: float
-
-
-@dataclass(frozen=True, slots=True)
-class Inferred:
-    """Returns of all names given the modelled ones, under a factor model.
-
-    Parameters
-    ----------
-    mean
-        Of shape (n,), fractions; modelled names carry their modelled return.
-    sd
-        Of shape (n,): what stays uncertain, 0 for modelled names.
-    factors
-        Expected factor returns, of shape (q,).
-    distance
-        Mahalanobis distance d of the modelled returns.
-    p_normal, p_t
-        Probability of returns at least this far out, normal and Student-t. They speak about returns
-        like these, never about a policy act.
-    extrapolation
-        Largest |s| / standard deviation over the modelled names.
-    fallback
-        True where that ratio passed the limit: the other names then move with the market alone.
-    """
-
-    mean: Vector
-    sd: Vector
-    factors: Vector
-    distance: float
-    p_normal: float
-    p_t: float
-    extrapolation: float
-    fallback: bool
 
 
 def conditional_returns(
@@ -180,81 +145,6 @@ def conditional_factors(
     mean = mean + loadings @ move
     mean[given] = s
     return move, mean, float(surprise @ scaled)
-
-
-def infer_returns(
-    loadings: ArrayLike,
-    specific: ArrayLike,
-    modelled: Sequence[int],
-    values: ArrayLike,
-    *,
-    extrapolation_limit: float = EXTRAPOLATION_LIMIT,
-    nu: float = 5.0,
-) -> Inferred:
-    """Infer the names off the graph from those on it.
-
-    Parameters
-    ----------
-    loadings
-        B F^(1/2) of shape (n, q), lower-triangular root with the market factor first, so Σ = B B' +
-        D and column 0 is market beta times market volatility; scaled to the horizon.
-    specific
-        D of shape (n,), scaled to the horizon.
-    modelled, values
-        Positions and returns of *all* modelled names, zeros and gains too.
-    extrapolation_limit
-        Largest |s| / σ that the full model may be used for. Above it the other names move by their
-        market beta alone, with the market move held to this many standard deviations.
-    nu
-        Degrees of freedom of ``p_t``, above 2.
-
-    Raises
-    ------
-    ScenarioError
-        If the modelled names are linearly dependent, or a return is missing.
-
-    Examples
-    --------
-    >>> answer = infer_returns([[0.2], [0.1]], [0.04, 0.01], [0], [-0.2])
-    >>> answer.mean.round(12).tolist(), round(answer.extrapolation, 6), answer.fallback
-    ([-0.2, -0.05], 0.707107, False)
-    """
-    B, D = np.asarray(loadings, dtype=np.float64), np.asarray(specific, dtype=np.float64)
-    given = _positions(modelled, B.shape[0])
-    s = np.asarray(values, dtype=np.float64)
-    if not np.all(np.isfinite(s)):
-        raise ScenarioError("a modelled return is missing")
-    variance = np.einsum("ij,ij->i", B, B) + D
-    extrapolation = float(np.max(np.abs(s) / np.sqrt(variance[given]), initial=0.0))
-    q = B.shape[1]
-    factors, mean, d2 = conditional_factors(B, np.eye(q), D, given.tolist(), s)
-    own = B[given]
-    root = _root(own @ own.T + np.diag(D[given]))
-    known = np.einsum("ij,ij->i", B @ own.T, np.asarray(linalg.cho_solve(root, own @ B.T)).T)
-    fallback = extrapolation > extrapolation_limit
-    if fallback:
-        market = B[:, :1]
-        rest = np.maximum(0.0, variance - market[:, 0] ** 2)
-        one, _, _ = conditional_factors(market, np.eye(1), rest, given.tolist(), s)
-        held = np.clip(one, -extrapolation_limit, extrapolation_limit)
-        factors = np.concatenate([held, np.zeros(q - 1)])
-        mean = market @ held
-        mean[given] = s
-        scaled = market[given, 0] / rest[given]
-        known = market[:, 0] ** 2 * (1.0 - 1.0 / (1.0 + float(market[given, 0] @ scaled)))
-    sd = np.sqrt(np.maximum(0.0, variance - known))
-    sd[given] = 0.0
-    k = given.size
-    return Inferred(
-        mean,
-        sd,
-        factors,
-        float(np.sqrt(d2)),
-        p_value_normal(d2, k),
-        p_value_t(d2, k, nu),
-        extrapolation,
-        fallback,
-    )
 
 
 def p_value_normal(d2: float, k: int) -> float:
