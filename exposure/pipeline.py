@@ -22,8 +22,8 @@ from exposure.errors import HoldingsError, MandateError, Place, StaleData, Usage
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
 from exposure.factors.ledger import evidence_ledger
+from exposure.factors.scoring import list_status_at
 from exposure.history import RunFolder, input_fingerprint, run_id, slug
-from exposure.lists.status import list_status
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.mandates import Mandate, load_mandate
 from exposure.reports.run import (
@@ -215,10 +215,10 @@ def counted_exposure(
     positions
         :class:`~exposure.schemas.PositionScores`.
     which
-        ``mid`` or ``hi``.
+        ``mid``, or ``hi`` to count every score at its worse end.
     """
-    unknown = "hi" if sense == "<=" else "lo"
-    score_used = pl.col(which).fill_null(pl.col(unknown))
+    worse = "hi" if sense == "<=" else "lo"
+    score_used = pl.col("mid").fill_null(pl.col(worse)) if which == "mid" else pl.col(worse)
     part = positions.filter((pl.col("factor_id") == factor) & (pl.col("basis") == basis))
     return float(part.select((pl.col("weight") * score_used).sum()).item())
 
@@ -312,7 +312,7 @@ def assemble(
 ) -> Run:
     """Put the results of a week into the record that reports show."""
     book, facts = inputs.book, inputs.catalog
-    status = list_status(facts.list_links, facts.master.issuers, book.as_of)
+    status = list_status_at(facts, book.as_of)
     held = book.holdings["issuer_id"].drop_nulls().unique().to_list()
     names = facts.names()
     listing_names = {

@@ -26,6 +26,7 @@ from exposure.factors.derivations import (
     references,
 )
 from exposure.factors.evidence import visible
+from exposure.lists.snapshot import load_editions
 from exposure.portfolios.securities import SecurityMaster, load_master
 from exposure.schemas import (
     Events,
@@ -78,6 +79,7 @@ class Catalog:
     events: pl.DataFrame
     list_links: pl.DataFrame
     screened: pl.DataFrame
+    editions: pl.DataFrame
     scenario_files: tuple[TomlFile, ...]
 
     def evidence_at(self, as_of: date) -> pl.DataFrame:
@@ -144,6 +146,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
         events=events.sort("known_on", "event_id"),
         list_links=list_links,
         screened=screened,
+        editions=load_editions(root),
         scenario_files=tuple(root.toml_files("factors/scenarios")),
     )
     check_references(catalog)

@@ -36,6 +36,8 @@ DENSE_LIMIT = 400  # up to here a dense LU beats everything else
 ITERATE_ABOVE = 5_000  # above, a sparse LU may fill in; the iteration converges geometrically
 ROW_SUM_SLACK = 1e-9  # rounding of printed shares; more than this above 1 is refused
 SOLVE_TOLERANCE = 1e-13
+ITERATION_TOLERANCE = 1e-16  # of one step; the error left is up to c/(1-c) times as large
+NEARLY_CLOSED = 1e-6  # a row sum closer to 1 asks for the elimination that subtracts nothing
 MAX_POLICY_ROUNDS = 500
 TIERS = ("0", "1", "2", "3+")
 
@@ -383,7 +385,8 @@ def first_hit(
 
     Take one yuan of a node's cost, walk upstream choosing suppliers by cost share and stop at the
     first factor node: x is the probability of ever stopping there. No flow counts twice, however
-    long or circular the chain.
+    long or circular the chain. Shares of two factors add up to the share of either where no factor
+    node buys, however indirectly, from the other; else their sum counts the same yuan twice.
 
     Parameters
     ----------
@@ -843,14 +846,40 @@ def _least_solution(constant: Vector, walk: Csr) -> Vector:
         frontier = (np.asarray(frontier.astype(np.float64) @ incoming).ravel() > 0) & ~reach
         reach = reach | frontier
     x = np.zeros(constant.size)
-    if reach.all():
-        x = _solve(walk, constant)
-    elif reach.any():
-        at = np.flatnonzero(reach)
-        x[at] = _solve(_csr(walk[at][:, at]), constant[at])
+    at = np.flatnonzero(reach)
+    if at.size:
+        inner, outer = (walk, constant) if reach.all() else (_csr(walk[at][:, at]), constant[at])
+        ends = 1.0 - _row_sums(inner)
+        # Rows that end nowhere but in the walk itself leave I - walk close to singular.
+        exact = at.size <= DENSE_LIMIT and ends.min() < NEARLY_CLOSED
+        x[at] = _eliminate(outer, inner.toarray()) if exact else _solve(inner, outer)
     return np.clip(
         x, 0.0, 1.0
     )  # only rounding: the maximum principle keeps the exact answer inside
+
+
+def _eliminate(constant: Vector, walk: Vector) -> Vector:
+    """Solve x = constant + walk x by taking nodes out one at a time, adding and dividing only.
+
+    Nothing is subtracted, so the answer keeps its digits however slowly the walk ends
+    (Grassmann, Taksar, Heyman 1985).
+    """
+    step, hit = walk.copy(), constant.copy()
+    lost = np.maximum(0.0, 1.0 - constant - step.sum(axis=1))
+    n = hit.size
+    leaving = np.empty(n)
+    for k in range(n - 1, -1, -1):
+        leaving[k] = step[k, :k].sum() + hit[k] + lost[k]
+        if leaving[k] > 0.0:
+            into = step[:k, k] / leaving[k]
+            step[:k, :k] += into[:, None] * step[k, :k]
+            hit[:k] += into * hit[k]
+            lost[:k] += into * lost[k]
+    x = np.zeros(n)
+    for k in range(n):
+        if leaving[k] > 0.0:
+            x[k] = (step[k, :k] @ x[:k] + hit[k]) / leaving[k]
+    return x
 
 
 def _solve(M: Csr, b: Vector) -> Vector:
@@ -863,7 +892,7 @@ def _solve(M: Csr, b: Vector) -> Vector:
             following = b + M @ x
             change = float(np.abs(following - x).max())
             x = following
-            if change <= SOLVE_TOLERANCE:
+            if change <= ITERATION_TOLERANCE:
                 return np.asarray(x, dtype=np.float64)
     system = sparse.csc_array(sparse.eye_array(n, format="csc") - M)
     try:

@@ -92,7 +92,7 @@ def probability_above(difference: ArrayLike) -> float:
     Notes
     -----
     Exact: the part of a simplex on one side of a plane, by a recursion of positive terms. Ties (d =
-    0 everywhere) count as not above.
+    0 everywhere) count as not above. A missing sub-score leaves the chance unknown: NaN.
 
     Source
     ------
@@ -106,6 +106,10 @@ def probability_above(difference: ArrayLike) -> float:
     0.333333333333
     """
     d = np.asarray(difference, dtype=np.float64)
+    if np.isnan(d).any():
+        return float("nan")
+    if np.isnan(d).any():
+        return float("nan")
     behind, ahead = d[d <= 0], d[d > 0]
     part = np.zeros(ahead.size + 1)
     part[0] = 1.0

@@ -12,6 +12,7 @@ from exposure.factors.definitions import MAIN, FactorDefinition
 from exposure.factors.evidence import resolve
 from exposure.factors.graph import build_graph
 from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
+from exposure.lists.ownership import ownership_reach
 from exposure.lists.status import list_status
 from exposure.schemas import FactorScores, empty, issue, issues_frame, validated
 
@@ -61,10 +62,25 @@ def score_issuers(
     return validated(frame, FactorScores)
 
 
+def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
+    """Return :class:`~exposure.schemas.ListStatus` of all issuers on a day.
+
+    Absence counts only where somebody looked: without a screening the status is unresolved.
+    """
+    return list_status(
+        catalog.list_links,
+        catalog.master.issuers,
+        as_of,
+        editions=catalog.editions,
+        screened=catalog.screened,
+        reach=ownership_reach(catalog.master.ownership, catalog.list_links, catalog.events, as_of),
+    )
+
+
 def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Context:
     """Return the facts of a day in the shape that the kinds read."""
     resolved = resolve(catalog.evidence, as_of)
-    statuses = list_status(catalog.list_links, catalog.master.issuers, as_of)
+    statuses = list_status_at(catalog, as_of)
     return Context(
         as_of=as_of,
         issuer_ids=tuple(sorted(set(issuer_ids))),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from exposure.errors import ScenarioError
 
@@ -157,7 +157,7 @@ def p_value_normal(d2: float, k: int) -> float:
     >>> round(p_value_normal(2.25, 1), 6)
     0.133614
     """
-    return float(stats.chi2.sf(d2, k))
+    return float(special.chdtrc(k, d2))
 
 
 def p_value_t(d2: float, k: int, nu: float = 5.0) -> float:
@@ -177,7 +177,7 @@ def p_value_t(d2: float, k: int, nu: float = 5.0) -> float:
     """
     if not nu > 2:
         raise ScenarioError(f"a Student-t with {nu:g} degrees of freedom has no covariance")
-    return float(stats.f.sf(d2 * nu / (nu - 2.0) / k, k, nu))
+    return float(special.fdtrc(k, nu, d2 * nu / (nu - 2.0) / k))
 
 
 def blend_covariance(calm: ArrayLike, crisis: ArrayLike, weight: float, periods: float) -> Vector:

@@ -1,18 +1,14 @@
-"""The distribution over scenarios: how likely, how severe, together; and the tail of a portfolio.
+"""The distribution of returns over scenarios that may or may not happen, and its tail.
 
-Symbols
-    p_s         probability that scenario s happens over the horizon, of shape (S,)
-    L[s,i]      signed return of name i if s happens, of shape (S, n)
-    Z           flags of what happened in each draw, of shape (draws, S)
-    R           returns of each draw, of shape (draws, n)
-    a           confidence level, for example 0.95; the tail has probability 1 - a
+Symbols: p_s probability of scenario s over the horizon; L[s, i] signed return of name i if s
+happens; a confidence level; a loss is minus a return.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,116 +18,57 @@ from exposure.errors import ScenarioError
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
+ENUMERATED_SCENARIOS = 16  # 65,536 joint outcomes; above it draws are the better description
 BASIS_POINTS = 1e4
-MAX_STATES = 20  # 2^20 joint states
-PERT_WEIGHT = 4.0  # weight of the mode in the PERT mean (lo + 4 mid + hi) / 6
 Z_90 = 1.6448536269514722  # half width of a 90% interval in standard deviations
-ATOM_SLACK = 1e-12
-
-
-# --- mixture of scenarios ------------------------------------------------------------------------
+ROUNDING = 1e-9  # how far probabilities may be from 1 in sum
 
 
 @dataclass(frozen=True, slots=True)
-class JointStates:
-    """Every combination of scenarios, with its probability and returns.
+class ScenarioMixture:
+    """Moments of independent scenarios, and every joint outcome.
 
     Parameters
     ----------
-    state
-        Flags of shape (2^S, S).
-    probability
-        Of shape (2^S,).
-    returns
-        Of shape (2^S, n).
+    expected, variance
+        Of the return of each name, of shape (n,).
+    states, probability, returns
+        Which scenarios happen, of shape (2^S, S), the last one changing fastest; how likely that
+        is, of shape (2^S,); the return of each name, of shape (2^S, n).
     """
 
-    state: Flags
+    expected: Vector
+    variance: Vector
+    states: Flags
     probability: Vector
     returns: Vector
 
 
-def mixture_moments(p: ArrayLike, L: ArrayLike) -> tuple[Vector, Vector]:
-    """Mean and variance of returns when scenarios happen independently and their returns add.
+@dataclass(frozen=True, slots=True)
+class TailRisk:
+    """Value at risk and expected loss beyond it, fractions; above 0 is a loss."""
 
-    E = Σ_s p_s L_s,    Var = Σ_s p_s (1 - p_s) L_s²
+    var: float
+    cvar: float
 
-    Examples
-    --------
-    >>> mean, variance = mixture_moments([0.5, 0.1], [[-0.2], [-0.5]])
-    >>> mean.round(12).tolist(), variance.round(12).tolist()
-    ([-0.15], [0.0325])
+
+@dataclass(frozen=True, slots=True)
+class SampleMatrix:
+    """Draws of the future.
+
+    Parameters
+    ----------
+    returns
+        R of shape (draws, n), signed fractions, at least −1.
+    probability
+        Of each draw, of shape (draws,); sums to 1.
+    flags
+        Z of shape (draws, S): which scenarios happen.
     """
-    chance, effect = _mixture(p, L)
-    return chance @ effect, (chance * (1.0 - chance)) @ effect**2
 
-
-def joint_states(p: ArrayLike, L: ArrayLike) -> JointStates:
-    """List all combinations of independent scenarios, first scenario slowest.
-
-    P(z) = Π_s p_s^z_s (1 - p_s)^(1 - z_s),    R(z) = Σ_s z_s L_s
-
-    Raises
-    ------
-    ScenarioError
-        If there are more than 20 scenarios (a million states), or a probability is outside [0, 1].
-
-    Examples
-    --------
-    >>> states = joint_states([0.5], [[-0.2]])
-    >>> states.probability.tolist(), states.returns.ravel().tolist()
-    ([0.5, 0.5], [0.0, -0.2])
-    """
-    chance, effect = _mixture(p, L)
-    if chance.size > MAX_STATES:
-        raise ScenarioError(
-            f"{chance.size} scenarios have too many combinations; draw them instead"
-        )
-    state = np.array(list(itertools.product((False, True), repeat=chance.size)), dtype=bool)
-    probability = np.where(state, chance, 1.0 - chance).prod(axis=1)
-    return JointStates(state, probability, state.astype(np.float64) @ effect)
-
-
-def copula_joint_probability(p1: float, p2: float, rho: float) -> float:
-    """Probability that two scenarios both happen, tied by a Gaussian copula.
-
-    P = Φ₂(Φ⁻¹(p1), Φ⁻¹(p2); ρ) = ∫_{-∞}^{z1} φ(x) Φ((z2 - ρ x) / √(1 - ρ²)) dx
-
-    Raises
-    ------
-    ScenarioError
-        If a probability lies outside [0, 1] or ρ outside [-1, 1].
-
-    Source
-    ------
-    Vasicek (1987) one-factor model; Li (2000).
-
-    Examples
-    --------
-    >>> round(copula_joint_probability(0.3, 0.2, 0.5), 6), copula_joint_probability(0.3, 0.2, 1.0)
-    (0.115247, 0.2)
-    """
-    _check_unit(np.array([p1, p2]), "a probability")
-    if not -1 <= rho <= 1:
-        raise ScenarioError(f"a correlation of {rho:g} isn't possible")
-    if 0.0 in (p1, p2):
-        return 0.0
-    if 1.0 in (p1, p2):
-        return min(p1, p2)
-    if abs(rho) == 1:
-        return min(p1, p2) if rho > 0 else max(0.0, p1 + p2 - 1.0)
-    z1, z2 = float(stats.norm.ppf(p1)), float(stats.norm.ppf(p2))
-    root = np.sqrt(1.0 - rho**2)
-
-    def density(x: float) -> float:
-        return float(stats.norm.pdf(x) * stats.norm.cdf((z2 - rho * x) / root))
-
-    value, _ = integrate.quad(density, -np.inf, z1, epsabs=1e-12, epsrel=1e-12, limit=200)
-    return float(value)
-
-
-# --- draws ---------------------------------------------------------------------------------------
+    returns: Vector
+    probability: Vector
+    flags: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,71 +81,357 @@ class ScenarioDraws:
         Z of shape (draws, S).
     severity
         Severity of each scenario in each draw, of shape (draws, S), 0 where it doesn't happen.
-    probabilities
+    probability
         Of shape (draws,), equal, summing to 1.
     """
 
     flags: Flags
     severity: Vector
-    probabilities: Vector
+    probability: Vector
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """Returns of every draw, with what happened in it.
+class ExpectedLoss:
+    """Expected scenario loss and gain in basis points.
 
     Parameters
     ----------
-    returns
-        R of shape (draws, n), at least -1.
-    probabilities
-        Of shape (draws,).
-    flags
-        Z of shape (draws, S).
+    loss, gain
+        Of each listing, of shape (n,), ≥ 0, never netted against each other.
+    portfolio_loss, portfolio_gain
+        The same for the portfolio, which nets names inside a scenario.
+    contribution
+        Part of ``portfolio_loss`` that each listing causes, of shape (n,); adds to it exactly.
     """
 
-    returns: Vector
-    probabilities: Vector
-    flags: Flags
+    loss: Vector
+    gain: Vector
+    portfolio_loss: float
+    portfolio_gain: float
+    contribution: Vector
 
 
-def pert_parameters(lo: float, mid: float, hi: float) -> tuple[float, float]:
-    """Shape of the Beta distribution on [lo, hi] whose mode is mid.
+def scenario_mixture(p: ArrayLike, L: ArrayLike) -> ScenarioMixture:
+    """Return moments and joint outcomes of independent scenarios whose returns add.
 
-    α = 1 + 4 (mid - lo)/(hi - lo),    β = 1 + 4 (hi - mid)/(hi - lo)
+    E = p'L,  Var = Σ_s p_s (1 − p_s) L_s²
+
+    Parameters
+    ----------
+    p, L
+        Probabilities of shape (S,) and returns of shape (S, n).
 
     Raises
     ------
     ScenarioError
-        If lo ≤ mid ≤ hi, lo < hi doesn't hold.
+        If a probability lies outside [0, 1], a return is missing, or there are more than 16
+        scenarios.
 
     Source
     ------
-    PERT; Malcolm, Roseboom, Clark, Fazar (1959).
+    Moments of a sum of independent Bernoulli variables.
 
     Examples
     --------
-    >>> pert_parameters(0.0, 0.25, 1.0)
-    (2.0, 4.0)
+    >>> out = scenario_mixture([0.5, 0.5], [[-0.1], [-0.3]])
+    >>> out.expected.round(12).tolist(), out.returns[:, 0].round(12).tolist()
+    ([-0.2], [0.0, -0.3, -0.1, -0.4])
     """
-    if not (lo <= mid <= hi and lo < hi):
-        raise ScenarioError(f"a PERT needs lo ≤ mid ≤ hi with lo < hi, got {lo:g}, {mid:g}, {hi:g}")
-    width = hi - lo
-    return 1.0 + PERT_WEIGHT * (mid - lo) / width, 1.0 + PERT_WEIGHT * (hi - mid) / width
+    chance, size = _probabilities(p), np.asarray(L, dtype=np.float64)
+    if size.ndim != 2 or size.shape[0] != chance.size:
+        raise ValueError(f"L must have one row a scenario, got {size.shape} for {chance.size}")
+    _check_finite(size, "a scenario return")
+    if chance.size > ENUMERATED_SCENARIOS:
+        raise ScenarioError(
+            f"{chance.size} scenarios have too many joint outcomes to list",
+            cure=f"list at most {ENUMERATED_SCENARIOS}, or draw samples",
+        )
+    states = np.array(list(product((False, True), repeat=chance.size)), dtype=np.bool_)
+    return ScenarioMixture(
+        expected=chance @ size,
+        variance=(chance * (1.0 - chance)) @ size**2,
+        states=states,
+        probability=np.where(states, chance, 1.0 - chance).prod(axis=1),
+        returns=states.astype(np.float64) @ size,
+    )
 
 
-def draw_pert(lo: float, mid: float, hi: float, draws: int, rng: np.random.Generator) -> Vector:
-    """Draw from a PERT; a point where lo = hi.
+def gaussian_copula_joint(p: ArrayLike, rho: float) -> float:
+    """Return the probability that all scenarios happen when one common factor drives them.
+
+    P = ∫ φ(z) Π_s Φ((Φ⁻¹(p_s) − √ρ z) / √(1 − ρ)) dz
+
+    Parameters
+    ----------
+    p
+        Probabilities of shape (S,).
+    rho
+        Correlation of the normal scores of any two, in [0, 1]; for two scenarios in [−1, 1].
+
+    Raises
+    ------
+    ScenarioError
+        If a probability or the correlation lies outside its range.
+
+    Source
+    ------
+    One-factor Gaussian copula; Vasicek 1987, Li 2000.
 
     Examples
     --------
-    >>> draw_pert(0.5, 0.5, 0.5, 2, np.random.default_rng(1)).tolist()
-    [0.5, 0.5]
+    P = 1/4 + arcsin(ρ)/2π for two even chances.
+
+    >>> round(gaussian_copula_joint([0.5, 0.5], 0.5), 9)
+    0.333333333
     """
-    if lo == mid == hi:
-        return np.full(draws, lo)
-    alpha, beta = pert_parameters(lo, mid, hi)
-    return np.asarray(lo + (hi - lo) * rng.beta(alpha, beta, draws), dtype=np.float64)
+    chance = _probabilities(p)
+    if not (-1.0 if chance.size == 2 else 0.0) <= rho <= 1.0:
+        raise ScenarioError(f"a correlation of {rho:g} can't hold among {chance.size} scenarios")
+    if rho == 1.0:
+        return float(chance.min())
+    if rho == -1.0:
+        return max(0.0, float(chance.sum()) - 1.0)
+    loading = np.full(chance.size, np.sqrt(abs(rho)))
+    if rho < 0.0:
+        loading[1] = -loading[1]
+    score = stats.norm.ppf(chance)
+    spread = np.sqrt(1.0 - abs(rho))
+
+    def integrand(z: float) -> float:
+        inside = stats.norm.cdf((score - loading * z) / spread)
+        return float(stats.norm.pdf(z) * inside.prod())
+
+    # Near ρ = 1 the integrand has steps; telling where they begin and end keeps the quadrature from missing them.
+    moved = loading != 0.0
+    width = spread / np.abs(loading[moved])
+    edges = (score[moved] / loading[moved])[:, None] + np.outer(width, [-8.0, -2.0, 0.0, 2.0, 8.0])
+    steps = np.unique(edges[np.abs(edges) < 9.0]).tolist()
+    value, _ = integrate.quad(
+        integrand, -9.0, 9.0, points=steps or None, limit=400 + 2 * len(steps), epsabs=1e-12
+    )
+    return float(min(max(value, 0.0), 1.0))
+
+
+def cvar_gaussian(mu: float, sigma: float, level: float) -> TailRisk:
+    """Return VaR and CVaR of a normal return.
+
+    VaR = −μ + σ z,  CVaR = −μ + σ φ(z) / (1 − a),  z = Φ⁻¹(a)
+
+    Parameters
+    ----------
+    mu, sigma
+        Mean and standard deviation of the return.
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If the level lies outside (0, 1) or the standard deviation is negative.
+
+    Source
+    ------
+    Rockafellar & Uryasev 2000.
+
+    Examples
+    --------
+    >>> out = cvar_gaussian(0.0, 1.0, 0.5)
+    >>> out.var, round(out.cvar, 9)
+    (0.0, 0.797884561)
+    """
+    _check_level(level, sigma)
+    z = float(stats.norm.ppf(level))
+    return TailRisk(-mu + sigma * z, -mu + sigma * float(stats.norm.pdf(z)) / (1.0 - level))
+
+
+def cvar_student_t(nu: float, scale: float, level: float, loc: float = 0.0) -> TailRisk:
+    """Return VaR and CVaR of a Student-t return.
+
+    VaR = −loc + scale q,  CVaR = −loc + scale f(q) / (1 − a) · (ν + q²) / (ν − 1),  q = t_ν⁻¹(a)
+
+    Parameters
+    ----------
+    nu
+        Degrees of freedom, above 1.
+    scale, loc
+        Scale (not standard deviation) and centre of the return.
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If ν isn't above 1, the level lies outside (0, 1) or the scale is negative.
+
+    Source
+    ------
+    McNeil, Frey & Embrechts 2015, example 2.15.
+
+    Examples
+    --------
+    With ν = 2 the 3/4 quantile is √(2/3) and the CVaR three times that.
+
+    >>> out = cvar_student_t(2.0, 1.0, 0.75)
+    >>> round(out.var, 9), round(out.cvar, 9)
+    (0.816496581, 2.449489743)
+    """
+    _check_level(level, scale)
+    if not nu > 1.0:
+        raise ScenarioError(f"a t with {nu:g} degrees of freedom has no mean; give more than 1")
+    q = float(stats.t.ppf(level, nu))
+    beyond = float(stats.t.pdf(q, nu)) / (1.0 - level) * (nu + q * q) / (nu - 1.0)
+    return TailRisk(-loc + scale * q, -loc + scale * beyond)
+
+
+def cvar_discrete(loss: ArrayLike, p: ArrayLike, level: float) -> TailRisk:
+    """Return VaR and CVaR of a discrete loss, splitting the atom at VaR.
+
+    CVaR = (Σ_{loss > VaR} p loss + (1 − a − P(loss > VaR)) VaR) / (1 − a)
+
+    Parameters
+    ----------
+    loss, p
+        Losses and their probabilities, both of shape (m,).
+    level
+        a in (0, 1).
+
+    Raises
+    ------
+    ScenarioError
+        If a loss is missing, the probabilities don't sum to 1, or the level lies outside (0, 1).
+
+    Notes
+    -----
+    VaR is the loss of the last atom that the worst 1 − a reaches into.
+
+    Source
+    ------
+    Rockafellar & Uryasev 2002.
+
+    Examples
+    --------
+    The worst 5%: all of the 2% and 3 of the 4%: (.02·.3 + .03·.2) / .05.
+
+    >>> out = cvar_discrete([0.3, 0.2, 0.0], [0.02, 0.04, 0.94], 0.95)
+    >>> out.var, round(out.cvar, 12)
+    (0.2, 0.24)
+    """
+    values = np.asarray(loss, dtype=np.float64)
+    weight = _tail_weights(values, _distribution(p, values.shape), level)
+    return TailRisk(float(values[weight > 0.0].min()), float(weight @ values))
+
+
+def pert_beta(
+    lo: float, mid: float, hi: float, size: int, generator: np.random.Generator
+) -> Vector:
+    """Draw from the beta distribution of a three-point estimate.
+
+    x = lo + (hi − lo) Beta(1 + 4 (mid − lo)/(hi − lo), 1 + 4 (hi − mid)/(hi − lo)),  E[x] = (lo + 4 mid + hi)/6
+
+    Parameters
+    ----------
+    lo, mid, hi
+        Smallest, most likely and largest value, in order.
+    size
+        Number of draws.
+    generator
+        Where the draws come from: the caller's own, so that a run can be repeated.
+
+    Raises
+    ------
+    ScenarioError
+        If the three points aren't in order.
+
+    Source
+    ------
+    Malcolm, Roseboom, Clark & Fazar 1959.
+
+    Examples
+    --------
+    >>> draws = pert_beta(0.2, 0.5, 0.8, 1000, np.random.default_rng(1))
+    >>> bool(draws.min() >= 0.2), bool(draws.max() <= 0.8), round(float(draws.mean()), 1)
+    (True, True, 0.5)
+    """
+    if not (lo <= mid <= hi and np.isfinite(hi - lo)):
+        raise ScenarioError(f"three points aren't in order: {lo:g}, {mid:g}, {hi:g}")
+    if lo == hi:
+        return np.full(size, lo)
+    up, down = 4.0 * (mid - lo) / (hi - lo), 4.0 * (hi - mid) / (hi - lo)
+    return np.asarray(lo + (hi - lo) * generator.beta(1.0 + up, 1.0 + down, size))
+
+
+def sample_matrix(
+    p: ArrayLike,
+    severities: ArrayLike,
+    seed: int,
+    *,
+    draws: int = 10_000,
+    rho: float = 0.0,
+    noise_covariance: ArrayLike | None = None,
+    nu: float = 5.0,
+) -> SampleMatrix:
+    """Draw returns over the horizon: scenarios that happen, at a drawn severity, plus noise.
+
+    R = max(−1, Σ_s Z_s L_s(u_s) + t_ν(Σ)),  Z_s = [Φ⁻¹(p_s) ≥ √ρ f + √(1 − ρ) e_s],  u_s ~ PERT(0, ½, 1)
+
+    Parameters
+    ----------
+    p
+        Probabilities of shape (S,).
+    severities
+        Signed returns at low, base and high severity, of shape (S, 3, n). L_s(u) runs straight from
+        low (u = 0) over base (½) to high (1); one u a scenario, so all names share its severity.
+    seed
+        Of the generator; the same seed gives the same draws.
+    draws
+        Number of draws, all equally likely.
+    rho
+        Correlation of the normal scores of the scenarios, in [0, 1].
+    noise_covariance
+        Σ of shape (n, n) over the horizon; none where absent.
+    nu
+        Degrees of freedom of the noise, above 2; Σ is its covariance.
+
+    Raises
+    ------
+    ScenarioError
+        If a probability or ρ lies outside [0, 1], a return is missing, ν ≤ 2, Σ has a negative
+        eigenvalue, or no draw is asked for.
+
+    Source
+    ------
+    Methodology 3.8.
+
+    Examples
+    --------
+    A certain scenario with one severity is that scenario in each draw.
+
+    >>> out = sample_matrix([1.0, 0.0], [[[-0.2]] * 3, [[-0.5]] * 3], seed=1, draws=2)
+    >>> out.returns.tolist(), out.flags.tolist()
+    ([[-0.2], [-0.2]], [[True, False], [True, False]])
+    """
+    chance, size = _probabilities(p), np.asarray(severities, dtype=np.float64)
+    if size.ndim != 3 or size.shape[:2] != (chance.size, 3):
+        raise ValueError(f"severities must be (scenarios, 3, names), got {size.shape}")
+    _check_finite(size, "a scenario return")
+    if not 0.0 <= rho <= 1.0:
+        raise ScenarioError(f"the correlation of scenarios is {rho:g}; it must lie in [0, 1]")
+    if draws < 1:
+        raise ScenarioError(f"{draws} draws were asked for; give at least 1")
+    generator = np.random.default_rng(seed)
+    common = generator.standard_normal((draws, 1))
+    own = generator.standard_normal((draws, chance.size))
+    flags = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own <= stats.norm.ppf(chance)
+    returns = np.zeros((draws, size.shape[2]))
+    for number, (low, base, high) in enumerate(size):
+        u = pert_beta(0.0, 0.5, 1.0, draws, generator)[:, None]
+        toward_base, toward_high = np.minimum(2.0 * u, 1.0), np.maximum(2.0 * u - 1.0, 0.0)
+        drawn = low + toward_base * (base - low) + toward_high * (high - base)
+        returns += flags[:, number, None] * drawn
+    if noise_covariance is not None:
+        covariance = np.asarray(noise_covariance, dtype=np.float64)
+        returns += _student_noise(covariance, returns.shape, nu, generator)
+    return SampleMatrix(np.maximum(returns, -1.0), np.full(draws, 1.0 / draws), flags)
 
 
 def draw_durations(
@@ -253,8 +476,7 @@ def draw_scenarios(
     >>> sample.severity.tolist()
     [[0.5, 0.0], [0.5, 0.0]]
     """
-    chance = np.asarray(p, dtype=np.float64)
-    _check_unit(chance, "a probability")
+    chance = _probabilities(p)
     sizes = np.asarray(severities, dtype=np.float64)
     if sizes.shape != (chance.size, 3):
         raise ValueError(f"severities must have shape ({chance.size}, 3), got {sizes.shape}")
@@ -268,7 +490,7 @@ def draw_scenarios(
     latent = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own
     flags = latent <= stats.norm.ppf(chance)[None, :]
     severity = np.column_stack(
-        [draw_pert(float(lo), float(mid), float(hi), draws, rng) for lo, mid, hi in sizes]
+        [pert_beta(float(lo), float(mid), float(hi), draws, rng) for lo, mid, hi in sizes]
     ).reshape(draws, chance.size)
     return ScenarioDraws(flags, np.where(flags, severity, 0.0), np.full(draws, 1.0 / draws))
 
@@ -278,7 +500,7 @@ def sample_returns(
     engine: Callable[[Vector], Vector],
     *,
     noise: ArrayLike | None = None,
-) -> Samples:
+) -> SampleMatrix:
     """Run the scenario engine for every draw and add the horizon's ordinary noise.
 
     Parameters
@@ -305,7 +527,7 @@ def sample_returns(
         if extra.shape != returns.shape:
             raise ValueError(f"noise must have shape {returns.shape}, got {extra.shape}")
         returns = returns + extra
-    return Samples(np.maximum(-1.0, returns), sample.probabilities, sample.flags)
+    return SampleMatrix(np.maximum(-1.0, returns), sample.probability, sample.flags)
 
 
 def draw_noise(
@@ -340,30 +562,6 @@ def draw_noise(
     return np.asarray(normal * np.sqrt((nu - 2.0) / rng.chisquare(nu, draws))[:, None])
 
 
-# --- expected loss over scenarios ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedLoss:
-    """Expected scenario loss and gain in basis points.
-
-    Parameters
-    ----------
-    loss, gain
-        Of each listing, of shape (n,), ≥ 0, never netted against each other.
-    portfolio_loss, portfolio_gain
-        The same for the portfolio, which nets names inside a scenario.
-    contribution
-        Part of ``portfolio_loss`` that each listing causes, of shape (n,); adds to it exactly.
-    """
-
-    loss: Vector
-    gain: Vector
-    portfolio_loss: float
-    portfolio_gain: float
-    contribution: Vector
-
-
 def expected_loss(p: ArrayLike, returns: ArrayLike, w: ArrayLike) -> ExpectedLoss:
     """Probability-weighted loss of listings and portfolio over scenarios.
 
@@ -385,7 +583,10 @@ def expected_loss(p: ArrayLike, returns: ArrayLike, w: ArrayLike) -> ExpectedLos
     >>> round(e.portfolio_loss, 9), e.contribution.round(9).tolist(), e.loss.round(9).tolist()
     (50.0, [100.0, -50.0], [200.0, 0.0])
     """
-    chance, r = _mixture(p, returns)
+    chance, r = _probabilities(p), np.asarray(returns, dtype=np.float64)
+    if r.ndim != 2 or r.shape[0] != chance.size:
+        raise ValueError(f"returns must have one row a scenario, got {r.shape} for {chance.size}")
+    _check_finite(r, "a scenario return")
     weights = np.asarray(w, dtype=np.float64)
     total = r @ weights
     losing = chance * (total < 0)
@@ -398,151 +599,58 @@ def expected_loss(p: ArrayLike, returns: ArrayLike, w: ArrayLike) -> ExpectedLos
     )
 
 
-# --- tail ----------------------------------------------------------------------------------------
+def tail_attribution(loss: ArrayLike, p: ArrayLike, flags: ArrayLike, level: float) -> Vector:
+    """Return how likely each scenario is, given that the loss is in its tail.
 
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Value at risk and the mean loss beyond it, as positive losses."""
-
-    var: float
-    cvar: float
-
-
-def gaussian_tail(mu: float, sigma: float, level: float) -> Tail:
-    """Tail of a normal return.
-
-    VaR = -μ + σ z_a,    CVaR = -μ + σ φ(z_a)/(1 - a)
-
-    Source
-    ------
-    Rockafellar & Uryasev (2000).
-
-    Examples
-    --------
-    >>> tail = gaussian_tail(0.01, 0.06, 0.95)
-    >>> round(tail.var, 6), round(tail.cvar, 6)
-    (0.088691, 0.113763)
-    """
-    _check_level(level)
-    z = float(stats.norm.ppf(level))
-    return Tail(-mu + sigma * z, -mu + sigma * float(stats.norm.pdf(z)) / (1.0 - level))
-
-
-def student_t_tail(loc: float, scale: float, nu: float, level: float) -> Tail:
-    """Tail of a Student-t return with a given *scale* (not standard deviation).
-
-    CVaR = -loc + scale · t_ν(q)/(1 - a) · (ν + q²)/(ν - 1),  q the a-quantile
-
-    Raises
-    ------
-    ScenarioError
-        If ν isn't above 1: the tail has no mean.
-
-    Examples
-    --------
-    >>> round(student_t_tail(0.0, 0.04, 4, 0.95).cvar, 6)
-    0.128115
-    """
-    _check_level(level)
-    if not nu > 1:
-        raise ScenarioError(f"a Student-t with {nu:g} degrees of freedom has no tail mean")
-    q = float(stats.t.ppf(level, nu))
-    beyond = float(stats.t.pdf(q, nu)) / (1.0 - level) * (nu + q * q) / (nu - 1.0)
-    return Tail(-loc + scale * q, -loc + scale * beyond)
-
-
-def tail_weights(loss: ArrayLike, p: ArrayLike, level: float) -> Vector:
-    """Probability of each draw inside the tail, worst first, the draw at VaR cut to fit.
-
-    Σ q = 1 - a;  draws of one loss share what is left in proportion to p
+    P(s | tail) = Σ_draws q Z_s,  q the weights with which CVaR averages the losses
 
     Parameters
     ----------
     loss, p
-        Losses and probabilities of shape (draws,).
-    level
-        a in (0, 1).
-
-    Examples
-    --------
-    >>> tail_weights([0.3, 0.1, 0.2], [0.2, 0.5, 0.3], 0.7).round(12).tolist()
-    [0.2, 0.0, 0.1]
-    """
-    _check_level(level)
-    losses, chance = np.asarray(loss, dtype=np.float64), np.asarray(p, dtype=np.float64)
-    if losses.shape != chance.shape or losses.ndim != 1:
-        raise ValueError(f"loss {losses.shape} and p {chance.shape} must be one-dimensional alike")
-    if np.any(~(chance >= 0)) or abs(chance.sum() - 1.0) > 1e-9:
-        raise ScenarioError("probabilities must be ≥ 0 and sum to 1")
-    if not np.all(np.isfinite(losses)):
-        raise ScenarioError("a loss is missing")
-    values, at = np.unique(-losses, return_inverse=True)  # worst first
-    mass = np.bincount(at, chance, minlength=values.size)
-    before = np.cumsum(mass) - mass
-    taken = np.clip(1.0 - level - before, 0.0, mass)
-    taken[taken < ATOM_SLACK] = 0.0  # rounding of 1 - a opens no new atom
-    part = np.divide(taken, mass, out=np.zeros_like(mass), where=mass > 0)
-    return np.asarray(chance * part[at], dtype=np.float64)
-
-
-def discrete_tail(loss: ArrayLike, p: ArrayLike, level: float) -> Tail:
-    """Tail of a list of losses, splitting the atom at VaR.
-
-    CVaR = Σ q loss / Σ q with q from :func:`tail_weights`; VaR = the smallest loss with q > 0
-
-    Source
-    ------
-    Rockafellar & Uryasev (2002): the atom at VaR is split so that the tail has mass 1 - a.
-
-    Examples
-    --------
-    >>> tail = discrete_tail([0.3, 0.1, 0.2], [0.2, 0.5, 0.3], 0.7)
-    >>> tail.var, round(tail.cvar, 6)
-    (0.2, 0.266667)
-    """
-    losses = np.asarray(loss, dtype=np.float64)
-    q = tail_weights(losses, p, level)
-    return Tail(float(losses[q > 0].min()), float(q @ losses / q.sum()))
-
-
-def tail_attribution(loss: ArrayLike, p: ArrayLike, flags: ArrayLike, level: float) -> Vector:
-    """Chance that each scenario happened, given that the portfolio is in its tail.
-
-    P(s | tail) = Σ_d q_d Z_ds / Σ_d q_d
-
-    Parameters
-    ----------
-    loss, p, level
-        As in :func:`tail_weights`.
+        Loss and probability of each draw, of shape (draws,).
     flags
         Z of shape (draws, S).
+    level
+        a in (0, 1).
 
     Returns
     -------
     numpy.ndarray
-        Of shape (S,); scenarios overlap, so it needn't sum to 1.
+        Of shape (S,), in [0, 1]; several scenarios may share a draw, so they needn't sum to 1.
+
+    Raises
+    ------
+    ScenarioError
+        As :func:`cvar_discrete`.
+
+    Source
+    ------
+    Tail as in Rockafellar & Uryasev 2002; equal losses share the split atom in proportion to p.
 
     Examples
     --------
-    >>> tail_attribution([0.3, 0.0], [0.1, 0.9], [[1], [0]], 0.8).round(12).tolist()
-    [0.5]
+    >>> flags = [[1, 0], [1, 1], [0, 0]]
+    >>> tail_attribution([0.3, 0.2, 0.0], [0.1, 0.1, 0.8], flags, 0.8).round(12).tolist()
+    [1.0, 0.5]
     """
-    q = tail_weights(loss, p, level)
-    return np.asarray(q @ np.asarray(flags, dtype=np.float64) / q.sum(), dtype=np.float64)
+    values, happened = np.asarray(loss, dtype=np.float64), np.asarray(flags, dtype=np.float64)
+    if happened.ndim != 2 or happened.shape[0] != values.size:
+        raise ValueError(f"flags must have one row a draw, got {happened.shape} for {values.size}")
+    weight = _tail_weights(values, _distribution(p, values.shape), level)
+    return np.asarray(weight @ happened, dtype=np.float64)
 
 
 def tail_contributions(returns: ArrayLike, p: ArrayLike, w: ArrayLike, level: float) -> Vector:
     """Part of the portfolio's CVaR that each name causes; they add up to it.
 
-    c_i = Σ_d q_d (-w_i R_di) / Σ_d q_d
+    c_i = Σ_d q_d (-w_i R_di),  q the weights with which CVaR averages the losses
 
     Parameters
     ----------
     returns
         R of shape (draws, n).
     p, level
-        As in :func:`tail_weights`.
+        As in :func:`tail_attribution`.
     w
         Weights of shape (n,).
 
@@ -552,24 +660,71 @@ def tail_contributions(returns: ArrayLike, p: ArrayLike, w: ArrayLike, level: fl
     [0.2, -0.05]
     """
     R, weights = np.asarray(returns, dtype=np.float64), np.asarray(w, dtype=np.float64)
-    q = tail_weights(-(R @ weights), p, level)
-    return np.asarray(-weights * (q @ R) / q.sum(), dtype=np.float64)
+    loss = -(R @ weights)
+    q = _tail_weights(loss, _distribution(p, loss.shape), level)
+    return np.asarray(-weights * (q @ R), dtype=np.float64)
 
 
-def _mixture(p: ArrayLike, L: ArrayLike) -> tuple[Vector, Vector]:
-    chance, effect = np.asarray(p, dtype=np.float64), np.asarray(L, dtype=np.float64)
-    _check_unit(chance, "a probability")
-    if effect.ndim != 2 or effect.shape[0] != chance.size:
-        raise ValueError(f"{chance.size} probabilities but returns of shape {effect.shape}")
-    return chance, effect
+def _tail_weights(loss: Vector, p: Vector, level: float) -> Vector:
+    """Return the weights of the worst 1 − a, summing to 1; equal losses are one atom."""
+    _check_level(level, 0.0)
+    _check_finite(loss, "a loss")
+    atoms, member = np.unique(loss, return_inverse=True)
+    mass = np.bincount(member, weights=p, minlength=atoms.size)
+    tail = 1.0 - level
+    worse = np.cumsum(mass[::-1])[::-1] - mass  # probability of a larger loss
+    room = tail - worse
+    room[room < ROUNDING * tail] = 0.0  # an atom that the tail reaches by rounding only
+    used = np.minimum(mass, np.maximum(room, 0.0))
+    share = np.divide(used, mass, out=np.zeros_like(mass), where=mass > 0.0)
+    weight = p * share[member]
+    return np.asarray(weight / weight.sum(), dtype=np.float64)
 
 
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ScenarioError(f"a confidence level must lie between 0 and 1, got {level:g}")
+def _student_noise(
+    covariance: Vector, shape: tuple[int, ...], nu: float, generator: np.random.Generator
+) -> Vector:
+    if covariance.shape != (shape[1], shape[1]):
+        raise ValueError(f"noise_covariance must be square of {shape[1]}, got {covariance.shape}")
+    _check_finite(covariance, "a covariance")
+    if not nu > 2.0:
+        raise ScenarioError(
+            f"a t with {nu:g} degrees of freedom has no covariance; give more than 2"
+        )
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    if eigenvalues[0] < -1e-10 * max(float(eigenvalues[-1]), 0.0):
+        raise ScenarioError("the covariance of the noise has a negative eigenvalue")
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    mixing = np.sqrt((nu - 2.0) / generator.chisquare(nu, (shape[0], 1)))
+    return np.asarray(mixing * (generator.standard_normal(shape) @ root.T), dtype=np.float64)
 
 
-def _check_unit(values: Vector, what: str) -> None:
-    bad = ~((values >= 0) & (values <= 1))
+def _probabilities(p: ArrayLike) -> Vector:
+    chance = np.asarray(p, dtype=np.float64)
+    if chance.ndim != 1 or chance.size == 0:
+        raise ValueError(f"p must be a vector of at least one probability, got {chance.shape}")
+    bad = ~((chance >= 0.0) & (chance <= 1.0))
     if bad.any():
-        raise ScenarioError(f"{what} is {values[bad].flat[0]:g}; it must lie in [0, 1]")
+        raise ScenarioError(f"a probability is {chance[bad][0]:g}; it must lie in [0, 1]")
+    return chance
+
+
+def _distribution(p: ArrayLike, shape: tuple[int, ...]) -> Vector:
+    chance = _probabilities(p)
+    if chance.shape != shape:
+        raise ValueError(f"losses and probabilities differ in shape: {shape}, {chance.shape}")
+    if abs(float(chance.sum()) - 1.0) > ROUNDING:
+        raise ScenarioError(f"probabilities sum to {float(chance.sum()):.12g}; they must sum to 1")
+    return chance
+
+
+def _check_level(level: float, spread: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ScenarioError(f"a confidence level is {level:g}; it must lie between 0 and 1")
+    if not spread >= 0.0:
+        raise ScenarioError(f"a standard deviation or scale is {spread:g}; it must be 0 or more")
+
+
+def _check_finite(values: Vector, what: str) -> None:
+    if not np.isfinite(values).all():
+        raise ScenarioError(f"{what} is missing")

@@ -1,10 +1,7 @@
-"""How far out a scenario lies, the worst at a given distance, and the nearest that costs a given loss.
+"""The worst scenario of a given plausibility, and the most plausible one of a given loss.
 
-Symbols
-    μ, Σ    mean returns (n,) and covariance (n, n) over the horizon
-    w       portfolio weights (n,);  m = w'μ, sd = √(w'Σw)
-    k, d    radius of the ellipsoid, Mahalanobis distance
-    ψ       severities of policy scenarios, each in [0, 1]
+Symbols: μ, Σ mean and covariance of returns over the horizon; w weights; sd = √(w'Σw); ψ severities
+of policy scenarios, each in [0, 1].
 """
 
 from __future__ import annotations
@@ -26,17 +23,34 @@ SAME_SCENARIO = 0.05  # severities closer than this everywhere are one and the s
 
 
 @dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The scenario that hurts a portfolio most within a distance.
+
+    Parameters
+    ----------
+    scenario
+        Return of each name, of shape (n,).
+    portfolio_return
+        What the portfolio returns in it, a signed fraction.
+    """
+
+    scenario: Vector
+    portfolio_return: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReverseStress:
-    """The least unlikely returns that cost a given loss.
+    """The nearest scenario in which a portfolio loses a given amount.
 
     Parameters
     ----------
     distance
-        Mahalanobis distance d; negative where the expected return already loses that much.
+        Mahalanobis distance of the scenario; below 0 where the expected return is already worse.
     scenario
-        Returns of shape (n,).
+        Return of each name, of shape (n,).
     p_value
-        Chance of a portfolio loss at least this large, normal returns.
+        Chance that a normal portfolio return is as bad: plausibility of returns, never of a policy
+        act.
     """
 
     distance: float
@@ -63,88 +77,107 @@ class PolicyAnswer:
     log_density: float
 
 
-def worst_in_ellipsoid(
-    mu: ArrayLike, Sigma: ArrayLike, w: ArrayLike, radius: float
-) -> tuple[Vector, float]:
-    """Worst returns among all at most ``radius`` away, and the portfolio's return in them.
+def worst_case(mu: ArrayLike, sigma: ArrayLike, w: ArrayLike, radius: float) -> WorstCase:
+    """Return the worst scenario on the ellipsoid of a radius.
 
-    r* = μ - k Σ w / sd,    w'r* = w'μ - k sd
+    r* = μ − k Σw / sd,  w'r* = w'μ − k sd
 
     Parameters
     ----------
-    mu, Sigma, w
-        Of shape (n,), (n, n), (n,).
+    mu, sigma, w
+        μ of shape (n,), Σ of shape (n, n) and w of shape (n,).
     radius
-        k ≥ 0, in Mahalanobis units.
+        k, Mahalanobis distance, ≥ 0.
 
     Raises
     ------
     ScenarioError
-        If the radius is negative or the portfolio has no risk.
+        If a number is missing, the radius is negative, or the portfolio has no risk.
 
     Source
     ------
-    Breuer, Jandačka, Rheinberger, Summer (2009).
+    Breuer, Jandačka, Rheinberger & Summer 2009.
 
     Examples
     --------
-    >>> scenario, value = worst_in_ellipsoid([0.01], [[0.04]], [1.0], 3)
-    >>> scenario.round(12).tolist(), round(value, 12)
-    ([-0.59], -0.59)
+    >>> out = worst_case([0.0, 0.0], [[0.09, 0.0], [0.0, 0.16]], [1.0, 0.0], 2.0)
+    >>> out.scenario.round(12).tolist(), round(out.portfolio_return, 12)
+    ([-0.6, 0.0], -0.6)
     """
-    if not radius >= 0:
-        raise ScenarioError(f"a radius of {radius:g} isn't possible")
-    mean, weights, covered, sd = _moments(mu, Sigma, w)
-    return mean - radius * covered / sd, float(weights @ mean - radius * sd)
+    if not (np.isfinite(radius) and radius >= 0.0):
+        raise ScenarioError(f"a radius is {radius:g}; it must be 0 or more")
+    m, weights, marginal, sd = _moments(mu, sigma, w)
+    return WorstCase(m - radius * marginal / sd, float(weights @ m - radius * sd))
 
 
 def reverse_stress(
-    mu: ArrayLike, Sigma: ArrayLike, w: ArrayLike, target_loss: float
+    mu: ArrayLike, sigma: ArrayLike, w: ArrayLike, target_loss: float
 ) -> ReverseStress:
-    """Nearest returns that cost the portfolio a given loss.
+    """Return the most plausible scenario that loses a given amount.
 
-    d = (L + w'μ) / sd,    r* = μ - d Σ w / sd
+    d = (L + w'μ) / sd,  r = μ − d Σw / sd,  p = 1 − Φ(d)
 
     Parameters
     ----------
-    mu, Sigma, w
-        Of shape (n,), (n, n), (n,).
+    mu, sigma, w
+        As in :func:`worst_case`.
     target_loss
-        L, a positive fraction of the portfolio.
+        L, a fraction of the portfolio; above 0 is a loss.
 
     Raises
     ------
     ScenarioError
-        If the portfolio has no risk.
+        If a number is missing or the portfolio has no risk.
 
     Source
     ------
-    Inverse of :func:`worst_in_ellipsoid`.
+    Inverse of the worst case of Breuer et al. 2009.
 
     Examples
     --------
-    >>> answer = reverse_stress([0.0], [[0.04]], [1.0], 0.3)
-    >>> round(answer.distance, 12), answer.scenario.round(12).tolist(), round(answer.p_value, 6)
-    (1.5, [-0.3], 0.066807)
+    >>> out = reverse_stress([0.0, 0.0], [[0.09, 0.0], [0.0, 0.16]], [1.0, 0.0], 0.6)
+    >>> round(out.distance, 12), out.scenario.round(12).tolist()
+    (2.0, [-0.6, 0.0])
     """
-    mean, weights, covered, sd = _moments(mu, Sigma, w)
-    distance = float((target_loss + weights @ mean) / sd)
-    return ReverseStress(distance, mean - distance * covered / sd, float(stats.norm.sf(distance)))
+    if not np.isfinite(target_loss):
+        raise ScenarioError("the loss to reach is missing")
+    m, weights, marginal, sd = _moments(mu, sigma, w)
+    distance = float((target_loss + weights @ m) / sd)
+    return ReverseStress(distance, m - distance * marginal / sd, float(stats.norm.sf(distance)))
 
 
-def euler_volatility(Sigma: ArrayLike, w: ArrayLike) -> Vector:
-    """Contribution of each position to the portfolio's volatility; they add up to it.
+def euler_volatility(sigma: ArrayLike, w: ArrayLike) -> Vector:
+    """Return what each name adds to the standard deviation of the portfolio.
 
-    c_i = w_i (Σ w)_i / sd
+    c = w ∘ Σw / sd,  Σ c = sd
+
+    Parameters
+    ----------
+    sigma, w
+        As in :func:`worst_case`.
+
+    Returns
+    -------
+    numpy.ndarray
+        c of shape (n,), in the unit of sd; negative for a hedge.
+
+    Raises
+    ------
+    ScenarioError
+        If a number is missing or the portfolio has no risk.
+
+    Source
+    ------
+    Euler allocation; Tasche 1999.
 
     Examples
     --------
-    >>> euler_volatility([[0.04, 0.0], [0.0, 0.04]], [0.6, 0.8]).round(12).tolist()
-    [0.072, 0.128]
+    >>> euler_volatility([[0.09, 0.0], [0.0, 0.16]], [1.0, 1.0]).round(12).tolist()
+    [0.18, 0.32]
     """
     weights = np.asarray(w, dtype=np.float64)
-    _, _, covered, sd = _moments(np.zeros(weights.size), Sigma, weights)
-    return weights * covered / sd
+    _, weights, marginal, sd = _moments(np.zeros(weights.shape), sigma, weights)
+    return np.asarray(weights * marginal / sd, dtype=np.float64)
 
 
 def severity_for_loss(
@@ -286,10 +319,18 @@ def _distinct(ranked: Sequence[PolicyAnswer], answers: int) -> tuple[PolicyAnswe
     return tuple(kept)
 
 
-def _moments(mu: ArrayLike, Sigma: ArrayLike, w: ArrayLike) -> tuple[Vector, Vector, Vector, float]:
-    mean, weights = np.asarray(mu, dtype=np.float64), np.asarray(w, dtype=np.float64)
-    covered = np.asarray(Sigma, dtype=np.float64) @ weights
-    variance = float(weights @ covered)
-    if not variance > 0:
-        raise ScenarioError("the portfolio has no risk under this covariance")
-    return mean, weights, covered, float(np.sqrt(variance))
+def _moments(mu: ArrayLike, sigma: ArrayLike, w: ArrayLike) -> tuple[Vector, Vector, Vector, float]:
+    """Return μ, w, Σw and sd, checked."""
+    m, cov, weights = (np.asarray(a, dtype=np.float64) for a in (mu, sigma, w))
+    if m.ndim != 1 or weights.shape != m.shape or cov.shape != (m.size, m.size):
+        shapes = f"{m.shape}, {cov.shape}, {weights.shape}"
+        raise ValueError(f"mu, sigma and w don't fit each other: {shapes}")
+    if not all(bool(np.isfinite(a).all()) for a in (m, cov, weights)):
+        raise ScenarioError("a mean, covariance or weight is missing")
+    if not np.allclose(cov, cov.T, rtol=1e-9, atol=0.0):
+        raise ScenarioError("the covariance isn't symmetric")
+    marginal = cov @ weights
+    variance = float(weights @ marginal)
+    if variance <= 0.0:
+        raise ScenarioError("the portfolio has no risk under this covariance: no worst case exists")
+    return m, weights, marginal, float(np.sqrt(variance))

@@ -169,7 +169,7 @@ def _first_hit(data: Data) -> Answers:
         [int(terms), _truncation(runs[first], A, int(terms), rates[first], x[first])]
         for terms, *_ in data.get("truncation_error", ())
     ]
-    answers[CHECKS] = _additive(runs, rates, x)
+    answers[CHECKS] = _additive(A, runs, rates, x)
     return answers
 
 
@@ -178,10 +178,15 @@ def _truncation(phi: Any, A: Any, terms: int, delta: float, x: Vector) -> float:
 
 
 def _additive(
-    runs: Mapping[str, Any], rates: Mapping[str, Any], x: Mapping[str, Vector]
+    A: Any, runs: Mapping[str, Any], rates: Mapping[str, Any], x: Mapping[str, Vector]
 ) -> list[Check]:
-    """Shares of disjoint tags must add up to the share of either."""
+    """Shares of disjoint tags must add up to the share of either.
+
+    Only for tags on nodes that buy nothing: a walk that stops at one tag would else go on to another.
+    """
     tags = {name: _array(tag) for name, tag in runs.items()}
+    buys = np.asarray(sparse.csr_array(A).sum(axis=1)).ravel() > 0
+    tags = {name: tag for name, tag in tags.items() if not buys[tag > 0].any()}
     checks: list[Check] = []
     for a, b in itertools.combinations(tags, 2):
         for both, tag in tags.items():
@@ -351,8 +356,11 @@ def _worst_case(data: Data) -> Answers:
     mu, Sigma, w = data["mu"], data["Sigma"], data["w"]
     answers: Answers = {"euler_vol": _plain(plausibility.euler_volatility(Sigma, w))}
     if "radius" in data:
-        scenario, value = plausibility.worst_in_ellipsoid(mu, Sigma, w, float(data["radius"]))
-        answers |= {"worst_scenario": _plain(scenario), "worst_return": value}
+        worst = plausibility.worst_case(mu, Sigma, w, float(data["radius"]))
+        answers |= {
+            "worst_scenario": _plain(worst.scenario),
+            "worst_return": worst.portfolio_return,
+        }
     if "target_loss" in data:
         reverse = plausibility.reverse_stress(mu, Sigma, w, float(data["target_loss"]))
         answers |= {
@@ -364,14 +372,14 @@ def _worst_case(data: Data) -> Answers:
 
 
 def _cvar(data: Data) -> Answers:
-    def tail(block: str, given: Data, level: float) -> distribution.Tail:
+    def tail(block: str, given: Data, level: float) -> distribution.TailRisk:
         if block == "gaussian":
-            return distribution.gaussian_tail(float(given["mu"]), float(given["sigma"]), level)
+            return distribution.cvar_gaussian(float(given["mu"]), float(given["sigma"]), level)
         if block == "student_t":
-            return distribution.student_t_tail(
-                float(given.get("loc", 0.0)), float(given["scale"]), float(given["nu"]), level
+            return distribution.cvar_student_t(
+                float(given["nu"]), float(given["scale"]), level, float(given.get("loc", 0.0))
             )
-        return distribution.discrete_tail(given["loss"], given["p"], level)
+        return distribution.cvar_discrete(given["loss"], given["p"], level)
 
     answers: Answers = {}
     for block in ("gaussian", "student_t", "discrete"):
@@ -397,33 +405,35 @@ def _partition(data: Data) -> Answers:
         wanted[codes[match[1]]] = float(view)
     answer = views.partition_views(data["prior"], [codes[label] for label in labels], wanted)
     return {
-        "posterior": _plain(answer.probabilities),
+        "posterior": _plain(answer.probability),
         "relative_entropy": answer.relative_entropy,
         "effective_scenarios_prior": answer.effective_prior,
-        "effective_scenarios_post": answer.effective,
+        "effective_scenarios_post": answer.effective_post,
     }
 
 
 def _mixture(data: Data) -> Answers:
     p, L = data["p"], data["L"]
-    mean, variance = distribution.mixture_moments(p, L)
-    answers: Answers = {"expected": _plain(mean), "variance": _plain(variance)}
+    mixture = distribution.scenario_mixture(p, L)
+    answers: Answers = {
+        "expected": _plain(mixture.expected),
+        "variance": _plain(mixture.variance),
+    }
     if "joint" in data:
-        states = distribution.joint_states(p, L)
-        at = {tuple(int(f) for f in state): k for k, state in enumerate(states.state)}
+        at = {tuple(int(f) for f in state): k for k, state in enumerate(mixture.states)}
         answers["joint"] = [
             {
                 "state": [int(flag) for flag in entry["state"]],
-                "prob": float(states.probability[k]),
-                "probability": float(states.probability[k]),
-                "R": _plain(states.returns[k]),
+                "prob": float(mixture.probability[k]),
+                "probability": float(mixture.probability[k]),
+                "R": _plain(mixture.returns[k]),
             }
             for entry in data["joint"]
             for k in [at[tuple(int(flag) for flag in entry["state"])]]
         ]
     if "copula" in data:
-        p1, p2 = (float(x) for x in data["copula"]["p"])
-        both = distribution.copula_joint_probability(p1, p2, float(data["copula"]["rho"]))
+        given = data["copula"]
+        both = distribution.gaussian_copula_joint(given["p"], float(given["rho"]))
         answers |= {key: both for key in data if key.startswith("joint_prob")}
     return answers
 
@@ -768,8 +778,8 @@ def _pooled(data: Data) -> Answers:
     asset = list(data["assets"]).index(data["view"]["asset"])
     prior = np.full(draws, 1.0 / draws)
     wanted = float(data["view"]["mean"])
-    answer = views.entropy_pooling(prior, pnl[:, asset], [wanted])
-    q = answer.probabilities
+    answer = views.entropy_pooling(prior, pnl[:, [asset]].T, [wanted])
+    q = answer.probability
     mean = q @ pnl
     sample = np.cov(pnl, rowvar=False, ddof=0)
     check = conditional.conditional_returns(prior @ pnl, sample, [asset], [wanted])
@@ -778,7 +788,7 @@ def _pooled(data: Data) -> Answers:
         "post_mean": _plain(mean),
         "post_vol": _plain(np.sqrt(q @ pnl**2 - mean**2)),
         "relative_entropy": answer.relative_entropy,
-        "effective_number_scenarios_exp_entropy": answer.effective,
+        "effective_number_scenarios_exp_entropy": answer.effective_post,
         "q_min": float(q.min()),
         "q_max": float(q.max()),
         "gaussian_check": {"mean": _plain(check.mean)},

@@ -35,7 +35,9 @@ def test_bench_rebalance(benchmark, book, catalog, scores, shock, risk):
     from exposure.optimiser.planning import rebalance
 
     mandate = ROOT / "portfolios" / "ai-servers" / "mandate.toml"
-    plan = benchmark(rebalance, book, catalog, mandate=mandate, scores=scores, shock=shock, risk=risk)
+    plan = benchmark(
+        rebalance, book, catalog, mandate=mandate, scores=scores, shock=shock, risk=risk
+    )
 
     assert plan.status.is_ok
 

@@ -67,7 +67,9 @@ def test_another_day_is_another_week(sample, run):
     later = run_weekly(sample, as_of=date(2025, 6, 30), content=ROOT)
 
     assert later.run_id != run.run_id
-    inspur = later.list_status.filter((pl.col("issuer_id") == "inspur") & (pl.col("list_id") == "EL"))
+    inspur = later.list_status.filter(
+        (pl.col("issuer_id") == "inspur") & (pl.col("list_id") == "EL")
+    )
     assert inspur["status"].item() == "listed"  # itself since 2025-03-25
     then = run.list_status.filter((pl.col("issuer_id") == "inspur") & (pl.col("list_id") == "EL"))
     assert then["status"].item() == "related"  # only its parent in January
@@ -127,7 +129,9 @@ def test_mandate_and_benchmark_beside_the_holdings_are_used(sample):
 
 
 def test_a_missing_mandate_says_where_it_is_expected():
-    inputs = prepare(pl.DataFrame({"listing": ["002261.SZ"], "weight": [1.0]}), as_of=DAY, content=ROOT)
+    inputs = prepare(
+        pl.DataFrame({"listing": ["002261.SZ"], "weight": [1.0]}), as_of=DAY, content=ROOT
+    )
 
     with pytest.raises(MandateError, match=r"mandate\.toml"):
         need_mandate(inputs, Path("holdings.csv"))
@@ -173,7 +177,9 @@ def test_states(value, sense, state):
 
 
 def test_prices_are_read_whatever_the_vendor_calls_the_columns(tmp_path):
-    pl.DataFrame({"wind_code": ["A"], "date": [DAY], "close": [1.5]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"wind_code": ["A"], "date": [DAY], "close": [1.5]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
     (tmp_path / "b.csv").write_text("ticker,date,close_adj\nB,2025-01-24,2.5\n", encoding="utf-8")
 
     frame = read_prices([tmp_path / "a.parquet", tmp_path / "b.csv"])

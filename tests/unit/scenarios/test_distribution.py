@@ -9,11 +9,17 @@ from exposure.scenarios.distribution import (
     cvar_discrete,
     cvar_gaussian,
     cvar_student_t,
+    draw_durations,
+    draw_noise,
+    draw_scenarios,
+    expected_loss,
     gaussian_copula_joint,
     pert_beta,
     sample_matrix,
+    sample_returns,
     scenario_mixture,
     tail_attribution,
+    tail_contributions,
 )
 
 P = [0.3, 0.2, 0.1]
@@ -253,3 +259,102 @@ def test_wrong_shapes_are_refused():
         sample_matrix([0.1], np.zeros((1, 3, 2)), 1, noise_covariance=[[1.0]])
     with pytest.raises(ValueError, match="at least one"):
         scenario_mixture([], np.zeros((0, 1)))
+
+
+def test_tail_contributions_add_to_the_cvar():
+    rng = np.random.default_rng(9)
+    returns, w = 0.1 * rng.standard_normal((400, 3)), np.array([0.5, 0.3, 0.2])
+    p = np.full(400, 1 / 400)
+
+    parts = tail_contributions(returns, p, w, 0.95)
+
+    assert parts.sum() == pytest.approx(cvar_discrete(-(returns @ w), p, 0.95).cvar)
+
+
+def test_a_portfolio_loses_no_more_than_its_names():
+    out = expected_loss(P, L, [0.6, 0.4])
+
+    assert out.loss == pytest.approx([800.0, 460.0])
+    assert out.gain == pytest.approx([0.0, 100.0])
+    assert out.contribution.sum() == pytest.approx(out.portfolio_loss)
+    assert out.portfolio_loss <= np.array([0.6, 0.4]) @ out.loss
+
+
+def test_durations_have_their_median_and_range():
+    draws = draw_durations(1.0, 4.0, 16.0, 200_000, np.random.default_rng(5))
+
+    assert np.median(draws) == pytest.approx(4.0, rel=0.02)
+    assert ((draws >= 1.0) & (draws <= 16.0)).mean() == pytest.approx(0.9, abs=5e-3)
+
+
+SEVERITIES = [[0.5, 1.0, 1.5]] * 3
+
+
+def test_the_engine_run_on_draws_has_the_moments_of_the_mixture():
+    """Symmetric severities keep the mean of the mixture."""
+    sample = draw_scenarios(P, SEVERITIES, 20_000, seed=11)
+    out = sample_returns(sample, lambda severity: severity @ np.array(L))
+
+    assert sample.flags.mean(axis=0) == pytest.approx(P, abs=0.012)
+    assert out.returns.mean(axis=0) == pytest.approx([-0.08, -0.036], abs=4e-3)
+    assert out.probability.sum() == pytest.approx(1.0)
+    assert (out.returns[~out.flags.any(axis=1)] == 0.0).all()
+    assert ((sample.severity > 0) == sample.flags).all()
+
+
+def test_the_seed_decides_the_scenarios():
+    first, again, other = (draw_scenarios(P, SEVERITIES, 100, seed=seed) for seed in (1, 1, 2))
+
+    assert np.array_equal(first.severity, again.severity)
+    assert not np.array_equal(first.severity, other.severity)
+
+
+def test_equal_draws_run_the_engine_once():
+    runs = []
+
+    def engine(severity):
+        runs.append(severity)
+        return -0.1 * severity
+
+    sample = draw_scenarios([0.5], [[0.4, 0.4, 0.4]], 500, seed=3)
+    out = sample_returns(sample, engine)
+
+    assert len(runs) == 2
+    assert out.returns[:, 0] == pytest.approx(np.where(sample.flags[:, 0], -0.04, 0.0))
+
+
+def test_factor_noise_has_its_covariance_and_fat_tails():
+    loadings, specific = np.array([[0.08], [0.05]]), np.array([0.0036, 0.0])
+    noise = draw_noise(loadings, specific, 400_000, seed=4, nu=8.0)
+    normal = draw_noise(loadings, specific, 400_000, seed=4, nu=np.inf)
+    covariance = loadings @ loadings.T + np.diag(specific)
+
+    assert np.cov(noise.T) == pytest.approx(covariance, rel=0.03)
+    assert np.cov(normal.T) == pytest.approx(covariance, rel=0.03)
+    assert stats.kurtosis(noise[:, 0]) > stats.kurtosis(normal[:, 0]) + 0.5
+
+    sample = draw_scenarios([1.0], [[1.0, 1.0, 1.0]], 100, seed=4)
+    crash = sample_returns(sample, lambda s: np.full(2, -0.99), noise=noise[:100])
+    assert crash.returns.min() == -1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: draw_durations(0.0, 1.0, 2.0, 1, np.random.default_rng(1)), "durations"),
+        (lambda: draw_scenarios([0.1], [[0, 0.5, 1]], 1, seed=1, rho=-0.1), "correlation"),
+        (lambda: draw_scenarios([0.1], [[0, 0.5, 1]], 0, seed=1), "draw"),
+        (lambda: draw_noise([[0.1]], [0.1], 1, seed=1, nu=2.0), "freedom"),
+    ],
+)
+def test_impossible_draws_are_refused(call, words):
+    with pytest.raises(ScenarioError, match=words):
+        call()
+
+
+def test_draws_of_wrong_shape_are_refused():
+    sample = draw_scenarios([1.0], [[1.0, 1.0, 1.0]], 2, seed=4)
+    with pytest.raises(ValueError, match="severities must have shape"):
+        draw_scenarios(P, np.zeros((3, 2)), 1, seed=1)
+    with pytest.raises(ValueError, match="noise must have shape"):
+        sample_returns(sample, lambda s: np.zeros(2), noise=np.zeros((1, 2)))

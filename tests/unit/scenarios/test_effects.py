@@ -89,7 +89,11 @@ def test_a_gain_is_positive_and_limited_by_what_can_still_be_produced():
 
 
 def test_an_unknown_benefit_widens_upwards_and_adds_nothing_to_the_mid():
-    out = effect(facts({"benefit": (0.0, None, 1.0)}), loss=(0.1, 0.1, 0.1), gains={"benefit": (0.2, 0.2, 0.2)})
+    out = effect(
+        facts({"benefit": (0.0, None, 1.0)}),
+        loss=(0.1, 0.1, 0.1),
+        gains={"benefit": (0.2, 0.2, 0.2)},
+    )
 
     assert out.gain[1] == 0.0
     assert out.gain[2] > 0.0

@@ -10,7 +10,9 @@ from exposure.scenarios.inference import infer_returns
 def infer(values, limit=4.0):
     loadings = np.array([[0.2, 0.1], [0.2, 0.0], [0.1, -0.1]])
     specific = np.array([0.04, 0.02, 0.03])
-    return infer_returns(loadings, specific, [0, 2], np.array(values), extrapolation_limit=limit, nu=5.0)
+    return infer_returns(
+        loadings, specific, [0, 2], np.array(values), extrapolation_limit=limit, nu=5.0
+    )
 
 
 def test_it_equals_the_regression_on_the_whole_covariance():

@@ -19,11 +19,15 @@ def test_every_scenario_of_the_catalogue_runs_at_three_severities(shock, catalog
 
 def test_results_are_the_weighted_sum_of_positions(shock, book):
     held = book.holdings.select("listing_id", "weight").join(shock.positions, on="listing_id")
-    sums = held.group_by("scenario_id", "severity").agg((pl.col("weight") * pl.col("ret")).sum().alias("sum"))
+    sums = held.group_by("scenario_id", "severity").agg(
+        (pl.col("weight") * pl.col("ret")).sum().alias("sum")
+    )
     both = shock.portfolio.drop_nulls("result").join(sums, on=["scenario_id", "severity"])
 
     assert both.height >= 27
-    assert all(a == pytest.approx(b, abs=1e-12) for a, b in both.select("result", "sum").iter_rows())
+    assert all(
+        a == pytest.approx(b, abs=1e-12) for a, b in both.select("result", "sum").iter_rows()
+    )
 
 
 def test_losses_and_gains_stand_apart_and_add_up(shock):
@@ -49,7 +53,11 @@ def test_modelled_inferred_and_unknown_weights_add_up(shock, book):
 
 
 def test_a_scenario_that_reaches_nothing_is_unknown_not_zero(shock):
-    row = base(shock.portfolio).filter(pl.col("scenario_id") == "connected_vehicle_rule").row(0, named=True)
+    row = (
+        base(shock.portfolio)
+        .filter(pl.col("scenario_id") == "connected_vehicle_rule")
+        .row(0, named=True)
+    )
 
     assert row["result"] is None
     assert row["unmodelled_weight"] > 0.9
@@ -70,7 +78,9 @@ def test_every_interval_holds_its_return(shock):
 
 
 def test_probability_and_plausibility_are_two_fields(shock):
-    row = base(shock.portfolio).filter(pl.col("scenario_id") == "foundry_16nm_cut").row(0, named=True)
+    row = (
+        base(shock.portfolio).filter(pl.col("scenario_id") == "foundry_16nm_cut").row(0, named=True)
+    )
 
     assert row["probability"] == 0.4
     assert row["plausibility_d"] > 0

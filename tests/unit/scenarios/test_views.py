@@ -9,6 +9,7 @@ from exposure.scenarios.views import (
     effective_scenarios,
     entropy_pooling,
     partition_views,
+    probability_view,
     relative_entropy,
 )
 
@@ -162,3 +163,39 @@ def test_wrong_shapes_and_missing_numbers_are_refused():
         effective_scenarios([[1.0]])
     with pytest.raises(ScenarioError, match="missing"):
         entropy_pooling([0.5, 0.5], [[0.0, float("nan")]], [0.5])
+
+
+def test_a_probability_view_is_the_partition_form():
+    row, value = probability_view([False, True, True, False, False], 0.45)
+
+    by_flag = entropy_pooling(PRIOR, [row], [value])
+
+    assert by_flag.probability == pytest.approx(
+        partition_views(PRIOR, GROUP, {1: 0.45}).probability
+    )
+    with pytest.raises(ScenarioError, match="possible"):
+        probability_view([True], 1.5)
+
+
+def test_a_limit_binds_only_where_it_is_broken():
+    rows = [[0, 1, 1, 0, 0]]
+
+    loose = entropy_pooling(PRIOR, [[0, 0, 0, 1, 1]], [0.2], A_max=rows, b_max=[0.9])
+    tight = entropy_pooling(PRIOR, [[0, 0, 0, 1, 1]], [0.2], A_max=rows, b_max=[0.1])
+
+    assert loose.probability == pytest.approx(partition_views(PRIOR, GROUP, {2: 0.2}).probability)
+    assert tight.probability == pytest.approx(
+        partition_views(PRIOR, GROUP, {1: 0.1, 2: 0.2}).probability
+    )
+
+
+def test_a_limit_that_holds_already_says_nothing():
+    out = entropy_pooling(PRIOR, np.zeros((0, 5)), [], A_max=[[0, 1, 1, 0, 0]], b_max=[0.5])
+
+    assert out.probability == pytest.approx(PRIOR)
+
+
+def test_one_view_may_be_a_row_alone():
+    alone = entropy_pooling(PRIOR, [0, 1, 1, 0, 0], [0.45])
+
+    assert alone.probability == pytest.approx(partition_views(PRIOR, GROUP, {1: 0.45}).probability)
