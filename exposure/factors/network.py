@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -865,7 +866,8 @@ def _eliminate(constant: Vector, walk: Vector) -> Vector:
     (Grassmann, Taksar, Heyman 1985).
     """
     step, hit = walk.copy(), constant.copy()
-    lost = np.maximum(0.0, 1.0 - constant - step.sum(axis=1))
+    # What ends nowhere may be tiny: an ordinary sum of the row would round it away.
+    lost = np.array([max(0.0, fsum((1.0, -c, *-r))) for c, r in zip(hit, step, strict=True)])
     n = hit.size
     leaving = np.empty(n)
     for k in range(n - 1, -1, -1):

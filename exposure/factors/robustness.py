@@ -108,8 +108,6 @@ def probability_above(difference: ArrayLike) -> float:
     d = np.asarray(difference, dtype=np.float64)
     if np.isnan(d).any():
         return float("nan")
-    if np.isnan(d).any():
-        return float("nan")
     behind, ahead = d[d <= 0], d[d > 0]
     part = np.zeros(ahead.size + 1)
     part[0] = 1.0
