@@ -598,7 +598,7 @@ def first_hit_bounds(
         raise ContentError(f"phi of {_name(int(np.argmax(low > high)), names)} has lo above hi")
     floor = _walk_matrix(a_lo, 1.0, names, what="a_lo")
     ceiling = _csr(a_hi)
-    _check_unit(ceiling.data, "a_hi", None)
+    _check_links(ceiling, "a_hi", names)
     n = floor.shape[0]
     for size, what in ((low.size, "phi_lo"), (high.size, "phi_hi"), (ceiling.shape[0], "a_hi")):
         _same_length(n, size, "a_lo", what)
@@ -917,14 +917,7 @@ def _walk_matrix(A: Matrix, delta: Matrix, names: Sequence[str] | None, what: st
         raise ValueError(f"{what} must be square, got shape {shares.shape}")
     if names is not None and len(names) != n:
         raise ValueError(f"names must have {n} entries to match {what}, got {len(names)}")
-    bad = ~((shares.data >= 0) & (shares.data <= 1 + ROW_SUM_SLACK))
-    if bad.any():
-        entry = sparse.coo_array(shares)
-        at = int(np.argmax(bad))
-        link = f"{_name(int(entry.row[at]), names)} ← {_name(int(entry.col[at]), names)}"
-        raise ContentError(
-            f"the cost share of link {link} is {entry.data[at]:g}; it must lie in [0, 1]"
-        )
+    _check_links(shares, what, names)
     sums = _row_sums(shares)
     over = int(np.argmax(sums)) if n else 0
     if n and sums[over] > 1 + ROW_SUM_SLACK:
@@ -942,6 +935,17 @@ def _walk_matrix(A: Matrix, delta: Matrix, names: Sequence[str] | None, what: st
     scalar = float(np.asarray(delta))
     _check_unit(np.array([scalar]), "delta", None)
     return shares if scalar == 1.0 else _csr(shares * scalar)
+
+
+def _check_links(shares: Csr, what: str, names: Sequence[str] | None) -> None:
+    bad = ~((shares.data >= 0) & (shares.data <= 1 + ROW_SUM_SLACK))
+    if bad.any():
+        entry = sparse.coo_array(shares)
+        at = int(np.argmax(bad))
+        link = f"{_name(int(entry.row[at]), names)} ← {_name(int(entry.col[at]), names)}"
+        raise ContentError(
+            f"the cost share of link {link} is {entry.data[at]:g} in {what}; it must lie in [0, 1]"
+        )
 
 
 def _csr(matrix: Matrix) -> Csr:
