@@ -4,14 +4,12 @@ Pure numpy and scipy: no frames, no files. Small systems are solved directly, la
 fixed-point iteration with a stated error; a matrix may be dense or scipy sparse.
 
 Symbols
-    n           number of nodes Z[i,j]      flow from sector i to sector j (money) x
-    output of a sector (money); in the first-hit functions the share that hits the factor A[i,j]
-    input-output functions: input i per unit of output j (columns are recipes) A[i,j]      first-hit
-    functions: share of node i's TOTAL cost bought from j (rows are recipes) phi[i]      part of
-    node i's own product that is the factor, in [0, 1] (a capability node has 1) delta
-    attenuation of a link, in [0, 1], a number or one per link M           diag(1 - phi) (delta *
-    A), the walk that hasn't hit the factor yet w           weights or any vector one wants to trace
-    upstream
+    n           number of nodes
+    A[i,j]      share of node i's TOTAL cost bought from j: rows are recipes
+    phi[i]      part of node i's own product that is the factor, in [0, 1]; a capability node has 1
+    delta       attenuation of a link, in [0, 1], a number or one per link
+    M           diag(1 - phi) (delta * A), the walk that hasn't hit the factor yet
+    w           weights, or any vector one wants to trace upstream
 """
 
 from __future__ import annotations
@@ -19,21 +17,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg, sparse
-from scipy.sparse import csgraph
+from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from exposure.errors import ContentError
+from exposure.factors.input_output import spectral_radius
+from exposure.factors.matrices import (
+    DENSE_LIMIT,
+    Csr,
+    Matrix,
+    Vector,
+    csr,
+    dense_solve,
+    same_length,
+    vector,
+)
 
-Vector: TypeAlias = NDArray[np.float64]
-Matrix: TypeAlias = Any  # ArrayLike or a scipy sparse array: scipy has no one name for it
-Csr: TypeAlias = Any  # scipy.sparse.csr_array of floats; arithmetic loses its type parameters
-
-DENSE_LIMIT = 400  # up to here a dense LU beats everything else
 ITERATE_ABOVE = 5_000  # above, a sparse LU may fill in; the iteration converges geometrically
 ROW_SUM_SLACK = 1e-9  # rounding of printed shares; more than this above 1 is refused
 SOLVE_TOLERANCE = 1e-13
@@ -41,333 +43,6 @@ ITERATION_TOLERANCE = 1e-16  # of one step; the error left is up to c/(1-c) time
 NEARLY_CLOSED = 1e-6  # a row sum closer to 1 asks for the elimination that subtracts nothing
 MAX_POLICY_ROUNDS = 500
 TIERS = ("0", "1", "2", "3+")
-
-
-# --- input-output algebra ------------------------------------------------------------------------
-
-
-def technical_coefficients(Z: ArrayLike, x: ArrayLike) -> Vector:
-    """Return the inputs per unit of output.
-
-    A[i,j] = Z[i,j] / x[j]        (zero where a sector has no output)
-
-    Parameters
-    ----------
-    Z
-        Flows of shape (n, n), money, from row to column.
-    x
-        Outputs of shape (n,), money.
-
-    Source
-    ------
-    Miller & Blair (2009), section 2.2.
-
-    Examples
-    --------
-    >>> technical_coefficients([[150, 500], [200, 100]], [1000, 2000]).tolist()
-    [[0.15, 0.25], [0.2, 0.05]]
-    """
-    flows, output = _square(Z), _vector(x, "x")
-    _same_length(flows.shape[0], output.size, "Z", "x")
-    return np.divide(flows, output[None, :], out=np.zeros_like(flows), where=output[None, :] != 0)
-
-
-def allocation_coefficients(Z: ArrayLike, x: ArrayLike) -> Vector:
-    """Share of each sector's output that goes to each customer (Ghosh).
-
-    B[i,j] = Z[i,j] / x[i]
-
-    Parameters
-    ----------
-    Z
-        Flows of shape (n, n), money, from row to column.
-    x
-        Outputs of shape (n,), money.
-
-    Source
-    ------
-    Miller & Blair (2009), section 12.1.
-
-    Examples
-    --------
-    >>> allocation_coefficients([[150, 500], [200, 100]], [1000, 2000]).tolist()
-    [[0.15, 0.5], [0.1, 0.05]]
-    """
-    flows, output = _square(Z), _vector(x, "x")
-    _same_length(flows.shape[0], output.size, "Z", "x")
-    return np.divide(flows, output[:, None], out=np.zeros_like(flows), where=output[:, None] != 0)
-
-
-def leontief_inverse(A: ArrayLike) -> Vector:
-    """Total requirements of shape (n, n).
-
-    L = (I - A)^-1
-
-    Raises
-    ------
-    ContentError
-        If no economy with these coefficients can produce a surplus (I - A is singular).
-
-    Source
-    ------
-    Miller & Blair (2009), section 2.2.
-
-    Examples
-    --------
-    >>> leontief_inverse([[0.0, 0.5], [0.0, 0.0]]).tolist()
-    [[1.0, 0.5], [0.0, 1.0]]
-    """
-    coefficients = _square(A)
-    identity = np.eye(coefficients.shape[0])
-    return _dense_solve(identity - coefficients, identity)
-
-
-def leontief_output(A: ArrayLike, f: ArrayLike) -> Vector:
-    """Output needed for a final demand.
-
-    x = (I - A)^-1 f
-
-    Parameters
-    ----------
-    A
-        Technical coefficients of shape (n, n).
-    f
-        Final demand of shape (n,) or (n, k), money.
-
-    Source
-    ------
-    Miller & Blair (2009), section 2.2 (x = 1247.5, 1841.6 for f = 600, 1500).
-
-    Examples
-    --------
-    >>> leontief_output([[0.15, 0.25], [0.2, 0.05]], [600, 1500]).round(4).tolist()
-    [1247.5248, 1841.5842]
-    """
-    coefficients = _square(A)
-    demand = np.asarray(f, dtype=np.float64)
-    return _dense_solve(np.eye(coefficients.shape[0]) - coefficients, demand)
-
-
-def output_by_round(A: ArrayLike, f: ArrayLike, rounds: int) -> Vector:
-    """Output after each round of suppliers, of shape (rounds, n).
-
-    x_n = f + A f + ... + A^n f        n = 0, 1, ..., rounds - 1
-
-    Examples
-    --------
-    >>> output_by_round([[0.15, 0.25], [0.2, 0.05]], [600, 1500], 3)[:, 0].tolist()
-    [600.0, 1065.0, 1183.5]
-    """
-    coefficients, term = _square(A), _vector(f, "f")
-    total = term.copy()
-    path = [total]
-    for _ in range(1, rounds):
-        term = coefficients @ term
-        total = total + term
-        path.append(total)
-    return np.array(path)
-
-
-def price_levels(A: ArrayLike, v: ArrayLike) -> Vector:
-    """Prices that cover value added and inputs; a change of ``v`` is a cost push.
-
-    p = (I - A')^-1 v
-
-    Parameters
-    ----------
-    A
-        Technical coefficients of shape (n, n).
-    v
-        Value added per unit of output, of shape (n,).
-
-    Source
-    ------
-    Miller & Blair (2009), section 2.6.
-
-    Examples
-    --------
-    >>> price_levels([[0.15, 0.25], [0.2, 0.05]], [0.65, 0.7]).round(12).tolist()
-    [1.0, 1.0]
-    """
-    coefficients = _square(A)
-    return _dense_solve(np.eye(coefficients.shape[0]) - coefficients.T, _vector(v, "v"))
-
-
-def spectral_radius(A: Matrix) -> float:
-    """Largest absolute eigenvalue: how fast rounds of a walk die out.
-
-    Parameters
-    ----------
-    A
-        Square matrix, dense or sparse.
-
-    Examples
-    --------
-    >>> round(spectral_radius([[0.0, 0.5], [0.5, 0.0]]), 12)
-    0.5
-    """
-    square = _csr(A)
-    # Circle by circle: eigenvalues of a chain without circles are 0, which rounding would blur.
-    circles, member = csgraph.connected_components(square != 0, connection="strong")
-    if circles == 1 and square.shape[0] > DENSE_LIMIT:
-        values = sparse_linalg.eigs(
-            square, k=1, which="LM", v0=np.ones(square.shape[0]), return_eigenvectors=False
-        )
-        return float(np.abs(values).max())
-    sizes = np.bincount(member, minlength=circles)
-    radius = float(np.abs(square.diagonal()[sizes[member] == 1]).max(initial=0.0))
-    for circle in np.flatnonzero(sizes > 1):
-        at = np.flatnonzero(member == circle)
-        part = square[at][:, at]
-        if circles > 1 and at.size > DENSE_LIMIT:
-            radius = max(radius, spectral_radius(part))
-        else:
-            radius = max(radius, float(np.abs(linalg.eigvals(part.toarray())).max()))
-    return radius
-
-
-def inoperability_coefficients(A: ArrayLike, x: ArrayLike) -> Vector:
-    """Interdependence in relative terms.
-
-    A* = diag(x)^-1 A diag(x)
-
-    Source
-    ------
-    Haimes & Jiang (2001); equal to the allocation coefficients when A = Z/x.
-
-    Examples
-    --------
-    >>> inoperability_coefficients([[0.15, 0.25], [0.2, 0.05]], [1000, 2000]).tolist()
-    [[0.15, 0.5], [0.1, 0.05]]
-    """
-    coefficients, output = _square(A), _vector(x, "x")
-    if np.any(output <= 0):
-        raise ContentError(
-            f"sector {int(np.argmax(output <= 0))} has no output, so no inoperability"
-        )
-    return coefficients * output[None, :] / output[:, None]
-
-
-def inoperability(A_star: ArrayLike, c_star: ArrayLike) -> Vector:
-    """Part of each sector's planned output that is lost.
-
-    q = (I - A*)^-1 c*
-
-    Parameters
-    ----------
-    A_star
-        Interdependence of shape (n, n), see :func:`inoperability_coefficients`.
-    c_star
-        Lost final demand / output, of shape (n,); negative where demand rises.
-
-    Examples
-    --------
-    >>> inoperability([[0.15, 0.5], [0.1, 0.05]], [-0.25, 0.1]).round(6).tolist()
-    [-0.247525, 0.079208]
-    """
-    return leontief_output(A_star, c_star)
-
-
-def influence_vector(W: ArrayLike, alpha: float) -> Vector:
-    """Weight of each sector's shock in the aggregate; its 2-norm scales aggregate volatility.
-
-    v = (alpha / n) (I - (1 - alpha) W')^-1 1
-
-    Parameters
-    ----------
-    W
-        W[i,j] = share of j in i's intermediate inputs, of shape (n, n), rows sum to 1.
-    alpha
-        Labour share, in (0, 1].
-
-    Raises
-    ------
-    ContentError
-        If alpha is outside (0, 1].
-
-    Source
-    ------
-    Acemoglu, Carvalho, Ozdaglar, Tahbaz-Salehi (2012), equation 4.
-
-    Examples
-    --------
-    A star: everybody buys from the first sector, v_1 = 1 - alpha + alpha/n.
-
-    >>> influence_vector([[1.0, 0.0], [1.0, 0.0]], 0.4).round(12).tolist()
-    [0.8, 0.2]
-    """
-    shares = _square(W)
-    if not 0 < alpha <= 1:
-        raise ContentError(f"alpha must lie in (0, 1], got {alpha:g}")
-    n = shares.shape[0]
-    return _dense_solve(np.eye(n) - (1 - alpha) * shares.T, np.full(n, alpha / n))
-
-
-def debtrank_linear(W: ArrayLike, h0: ArrayLike, *, max_rounds: int = 100_000) -> Vector:
-    """Distress passed on in full each round, capped at 1 (Bardoscia et al. 2015).
-
-    h(t+1) = min(1, h(t) + W' (h(t) - h(t-1)))        below the cap: h0 (I - W)^-1
-
-    Parameters
-    ----------
-    W
-        W[i,j] = impact of i on j, of shape (n, n).
-    h0
-        First distress of shape (n,), in [0, 1].
-
-    Source
-    ------
-    Bardoscia, Battiston, Caccioli, Caldarelli (2015).
-
-    Examples
-    --------
-    >>> debtrank_linear([[0, 0.5], [0, 0]], [0.2, 0]).tolist()
-    [0.2, 0.1]
-    """
-    impact, level = _square(W), _vector(h0, "h0")
-    change = level
-    for _ in range(max_rounds):
-        following = np.minimum(1.0, level + impact.T @ change)
-        change = following - level
-        level = following
-        if np.abs(change).max(initial=0.0) <= 1e-15:
-            return level
-    raise ContentError(f"distress still grows after {max_rounds} rounds")
-
-
-def debtrank_once(W: ArrayLike, h0: ArrayLike) -> Vector:
-    """Distress where each node passes its level on once; what returns still adds to it.
-
-    Parameters
-    ----------
-    W
-        W[i,j] = impact of i on j, of shape (n, n).
-    h0
-        First distress of shape (n,), in [0, 1].
-
-    Notes
-    -----
-    Under-counts cycles; kept as a comparison for :func:`first_hit`.
-
-    Source
-    ------
-    Battiston, Puliga, Kaushik, Tasca, Caldarelli (2012).
-
-    Examples
-    --------
-    >>> debtrank_once([[0, 0.5], [0, 0]], [0.2, 0]).tolist()
-    [0.2, 0.1]
-    """
-    impact, level = _square(W), _vector(h0, "h0")
-    done = np.zeros(level.size, dtype=bool)
-    active = level > 0
-    while active.any():
-        received = impact[active].T @ level[active]
-        done |= active
-        before = level
-        level = np.minimum(1.0, level + received)
-        active = (level > before) & ~done
-    return level
 
 
 # --- share x: the first-hit walk -----------------------------------------------------------------
@@ -428,7 +103,7 @@ def first_hit(
     walk = _walk_matrix(A, delta, names)
     tags = np.asarray(phi, dtype=np.float64)
     _check_unit(tags, "phi", names)
-    _same_length(walk.shape[0], tags.shape[0], "A", "phi")
+    same_length(walk.shape[0], tags.shape[0], "A", "phi")
     if tags.ndim == 1:
         return _absorb(tags, walk)
     return np.column_stack([_absorb(column, walk) for column in tags.T]).reshape(tags.shape)
@@ -458,9 +133,9 @@ def tiers(
     [0.0, 0.1, 0.3, 0.0]
     """
     walk = _walk_matrix(A, delta, names)
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     _check_unit(tags, "phi", names)
-    _same_length(walk.shape[0], tags.size, "A", "phi")
+    same_length(walk.shape[0], tags.size, "A", "phi")
     outside = 1.0 - tags
     first = outside * (walk @ tags)
     second = outside * (walk @ first)
@@ -489,7 +164,7 @@ def truncated_first_hit(
     [1.0, 0.5, 0.0]
     """
     walk = _walk_matrix(A, delta, names)
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     _check_unit(tags, "phi", names)
     total, term = tags.copy(), tags
     for _ in range(terms):
@@ -507,7 +182,7 @@ def walk_radius(phi: ArrayLike, A: Matrix, delta: Matrix = 1.0) -> float:
     0.5
     """
     walk = _walk_matrix(A, delta, None)
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     return spectral_radius(sparse.csr_array(sparse.diags_array(1.0 - tags) @ walk))
 
 
@@ -591,22 +266,22 @@ def first_hit_bounds(
     >>> first_hit_bounds([1, 0], [1, 0], a_lo, a_hi, [False, True]).hi.tolist()
     [1.0, 1.0]
     """
-    low, high = _vector(phi_lo, "phi_lo"), _vector(phi_hi, "phi_hi")
+    low, high = vector(phi_lo, "phi_lo"), vector(phi_hi, "phi_hi")
     _check_unit(low, "phi_lo", names)
     _check_unit(high, "phi_hi", names)
     if np.any(low > high):
         raise ContentError(f"phi of {_name(int(np.argmax(low > high)), names)} has lo above hi")
     floor = _walk_matrix(a_lo, 1.0, names, what="a_lo")
-    ceiling = _csr(a_hi)
+    ceiling = csr(a_hi)
     _check_links(ceiling, "a_hi", names)
     n = floor.shape[0]
     for size, what in ((low.size, "phi_lo"), (high.size, "phi_hi"), (ceiling.shape[0], "a_hi")):
-        _same_length(n, size, "a_lo", what)
+        same_length(n, size, "a_lo", what)
     _check_unit(np.array([delta]), "delta", None)
     rest = np.broadcast_to(np.asarray(unknown_rest, dtype=np.float64), (n,))
     _check_unit(rest, "unknown_rest", names)
 
-    lo = _absorb(low, _csr(floor * delta))
+    lo = _absorb(low, csr(floor * delta))
     hi, rounds, residual = _highest(high, floor, ceiling, rest, delta, names)
     return HitBounds(np.minimum(lo, hi), hi, rounds, residual)
 
@@ -633,7 +308,7 @@ def _highest(
         """Return the constant part and the walk when ``taken`` of each optional share is bought."""
         left = np.maximum(0.0, room - np.bincount(rows, taken, minlength=phi.size))
         chosen = floor + sparse.coo_array((taken, (rows, columns)), shape=floor.shape)
-        return phi + outside * left * rest, _csr(sparse.diags_array(outside * delta) @ chosen)
+        return phi + outside * left * rest, csr(sparse.diags_array(outside * delta) @ chosen)
 
     taken = np.zeros(width.size)
     hi = _least_solution(*network(taken))
@@ -697,12 +372,12 @@ def adjoint(phi: ArrayLike, A: Matrix, w: ArrayLike, delta: Matrix = 1.0) -> Vec
     [0.3, 0.6, 1.0]
     """
     walk = _walk_matrix(A, delta, None)
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     _check_unit(tags, "phi", None)
-    _same_length(walk.shape[0], tags.size, "A", "phi")
-    weights = _vector(w, "w")
-    _same_length(tags.size, weights.size, "phi", "w")
-    transposed = _csr((sparse.diags_array(1.0 - tags) @ walk).T)
+    same_length(walk.shape[0], tags.size, "A", "phi")
+    weights = vector(w, "w")
+    same_length(tags.size, weights.size, "phi", "w")
+    transposed = csr((sparse.diags_array(1.0 - tags) @ walk).T)
     return _solve(transposed, weights)
 
 
@@ -745,7 +420,7 @@ def through_flow(phi: ArrayLike, A: Matrix, w: ArrayLike, delta: Matrix = 1.0) -
     ([1, 2], [0, 1], [0.3, 0.3])
     """
     walk = sparse.coo_array(_walk_matrix(A, delta, None))
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     u = adjoint(tags, A, w, delta)
     x = first_hit(tags, A, delta)
     value = u[walk.row] * (1.0 - tags[walk.row]) * walk.data * x[walk.col]
@@ -772,10 +447,10 @@ def research_priority(
     >>> research_priority([1, 0], mid, lo, hi, [0, 1]).value.round(12).tolist()
     [0.3]
     """
-    tags = _vector(phi, "phi")
+    tags = vector(phi, "phi")
     u = adjoint(tags, a_mid, w, delta)
     x = first_hit(tags, a_mid, delta)
-    width = sparse.coo_array(_csr(a_hi) - _csr(a_lo))
+    width = sparse.coo_array(csr(a_hi) - csr(a_lo))
     value = u[width.row] * (1.0 - tags[width.row]) * delta * x[width.col] * width.data
     return LinkFlow(width.row.astype(np.int64), width.col.astype(np.int64), value)
 
@@ -817,7 +492,7 @@ def upstream_load(
     if n <= DENSE_LIMIT and leaks.min(initial=1.0) > 1e-6:
         units = np.zeros((n, columns.size))
         units[columns, np.arange(columns.size)] = 1.0
-        visits = _dense_solve(np.eye(n) - walk.toarray(), units)
+        visits = dense_solve(np.eye(n) - walk.toarray(), units)
         return np.clip(visits[rows] / visits[columns, np.arange(columns.size)], 0.0, 1.0)
     load = np.empty((rows.size, columns.size))
     for at, node in enumerate(columns):
@@ -831,7 +506,7 @@ def upstream_load(
 
 
 def _absorb(phi: Vector, walk: Csr) -> Vector:
-    return _least_solution(phi, _csr(sparse.diags_array(1.0 - phi) @ walk))
+    return _least_solution(phi, csr(sparse.diags_array(1.0 - phi) @ walk))
 
 
 def _least_solution(constant: Vector, walk: Csr) -> Vector:
@@ -841,7 +516,7 @@ def _least_solution(constant: Vector, walk: Csr) -> Vector:
     regular even where closed circles of suppliers make I - walk singular.
     """
     reach = constant > 0
-    incoming = _csr(walk.T != 0)
+    incoming = csr(walk.T != 0)
     frontier = reach
     while frontier.any():
         frontier = (np.asarray(frontier.astype(np.float64) @ incoming).ravel() > 0) & ~reach
@@ -849,7 +524,7 @@ def _least_solution(constant: Vector, walk: Csr) -> Vector:
     x = np.zeros(constant.size)
     at = np.flatnonzero(reach)
     if at.size:
-        inner, outer = (walk, constant) if reach.all() else (_csr(walk[at][:, at]), constant[at])
+        inner, outer = (walk, constant) if reach.all() else (csr(walk[at][:, at]), constant[at])
         ends = 1.0 - _row_sums(inner)
         # Rows that end nowhere but in the walk itself leave I - walk close to singular.
         exact = at.size <= DENSE_LIMIT and ends.min() < NEARLY_CLOSED
@@ -887,7 +562,7 @@ def _eliminate(constant: Vector, walk: Vector) -> Vector:
 def _solve(M: Csr, b: Vector) -> Vector:
     n = b.size
     if n <= DENSE_LIMIT:
-        return _dense_solve(np.eye(n) - M.toarray(), b)
+        return dense_solve(np.eye(n) - M.toarray(), b)
     if n > ITERATE_ABOVE:
         x = b.copy()
         for _ in range(2_000):
@@ -903,15 +578,8 @@ def _solve(M: Csr, b: Vector) -> Vector:
         raise ContentError("a closed circle of suppliers has no cost outside itself") from error
 
 
-def _dense_solve(system: Vector, b: Vector) -> Vector:
-    try:
-        return np.asarray(np.linalg.solve(system, b), dtype=np.float64)
-    except np.linalg.LinAlgError as error:
-        raise ContentError("a closed circle of suppliers has no cost outside itself") from error
-
-
 def _walk_matrix(A: Matrix, delta: Matrix, names: Sequence[str] | None, what: str = "A") -> Csr:
-    shares = _csr(A)
+    shares = csr(A)
     n = shares.shape[0]
     if shares.shape != (n, n):
         raise ValueError(f"{what} must be square, got shape {shares.shape}")
@@ -928,13 +596,13 @@ def _walk_matrix(A: Matrix, delta: Matrix, names: Sequence[str] | None, what: st
             "disclosed figure with the links that describe the same flow",
         )
     if sparse.issparse(delta) or np.ndim(delta) == 2:
-        factor = _csr(delta)
+        factor = csr(delta)
         _check_unit(factor.data, "delta", None)
-        _same_length(n, factor.shape[0], what, "delta")
-        return _csr(shares.multiply(factor))
+        same_length(n, factor.shape[0], what, "delta")
+        return csr(shares.multiply(factor))
     scalar = float(np.asarray(delta))
     _check_unit(np.array([scalar]), "delta", None)
-    return shares if scalar == 1.0 else _csr(shares * scalar)
+    return shares if scalar == 1.0 else csr(shares * scalar)
 
 
 def _check_links(shares: Csr, what: str, names: Sequence[str] | None) -> None:
@@ -948,32 +616,8 @@ def _check_links(shares: Csr, what: str, names: Sequence[str] | None) -> None:
         )
 
 
-def _csr(matrix: Matrix) -> Csr:
-    if not sparse.issparse(matrix):
-        dense = np.asarray(matrix, dtype=np.float64)
-        if dense.ndim != 2:
-            raise ValueError(f"a matrix must have two dimensions, got {dense.ndim}")
-        return sparse.csr_array(dense)
-    anything: Any = matrix  # the check above narrows the type to one that has no members
-    return sparse.csr_array(anything, dtype=np.float64)
-
-
 def _row_sums(matrix: Csr) -> Vector:
     return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-
-
-def _square(matrix: ArrayLike) -> Vector:
-    dense = np.asarray(matrix, dtype=np.float64)
-    if dense.ndim != 2 or dense.shape[0] != dense.shape[1]:
-        raise ValueError(f"a square matrix is needed, got shape {dense.shape}")
-    return dense
-
-
-def _vector(values: ArrayLike, what: str) -> Vector:
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.ndim != 1:
-        raise ValueError(f"{what} must have one dimension, got {vector.ndim}")
-    return vector
 
 
 def _check_unit(values: Vector, what: str, names: Sequence[str] | None) -> None:
@@ -983,11 +627,6 @@ def _check_unit(values: Vector, what: str, names: Sequence[str] | None) -> None:
         raise ContentError(
             f"{what} of {_name(int(at[0]), names)} is {values[at]:g}; it must lie in [0, 1]"
         )
-
-
-def _same_length(left: int, right: int, left_name: str, right_name: str) -> None:
-    if left != right:
-        raise ValueError(f"{left_name} has {left} nodes but {right_name} has {right}")
 
 
 def _name(node: int, names: Sequence[str] | None) -> str:

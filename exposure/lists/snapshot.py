@@ -11,6 +11,8 @@ from typing import Any
 
 import dataframely as dy
 import polars as pl
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
 
 from exposure.content import ContentRoot
 from exposure.errors import ListError, Place, StaleData
@@ -144,6 +146,24 @@ def read_bytes(path: Path) -> bytes:
             cure="fetch the official file again",
         )
     return path.read_bytes()
+
+
+def parse_xml(path: Path, content: bytes) -> Any:
+    """Return the root of an official XML file.
+
+    Raises
+    ------
+    ListError
+        If it isn't proper XML, or has a DTD or entities.
+    """
+    try:
+        return ElementTree.fromstring(content, forbid_dtd=True)
+    except (ElementTree.ParseError, DefusedXmlException) as fault:
+        raise ListError(
+            f"{path.name} is no proper XML",
+            places=[Place(path.name, str(fault) or type(fault).__name__)],
+            cure="fetch the official file again",
+        ) from fault
 
 
 def make_snapshot(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from exposure.factors import aggregation, network, robustness
+from exposure.factors import aggregation, input_output, network, robustness
 from exposure.scenarios import (
     conditional,
     distribution,
@@ -105,40 +105,40 @@ class Kind:
 
 def _quantity(data: Data) -> Answers:
     Z, x, new = _array(data["Z"]), _array(data["x"]), _array(data["f_new"])
-    A = network.technical_coefficients(Z, x)
+    A = input_output.technical_coefficients(Z, x)
     final = x - Z.sum(axis=1)
-    star = network.inoperability_coefficients(A, x)
+    star = input_output.inoperability_coefficients(A, x)
     c_star = (final - new) / x
     rounds = len(data.get("series", ()))
     return {
         "f": _plain(final),
         "A": _plain(A),
-        "L": _plain(network.leontief_inverse(A)),
-        "x_new": _plain(network.leontief_output(A, new)),
-        "rho_A": network.spectral_radius(A),
+        "L": _plain(input_output.leontief_inverse(A)),
+        "x_new": _plain(input_output.leontief_output(A, new)),
+        "rho_A": input_output.spectral_radius(A),
         "iim": {
             "A_star": _plain(star),
             "c_star": _plain(c_star),
-            "q": _plain(network.inoperability(star, c_star)),
+            "q": _plain(input_output.inoperability(star, c_star)),
         },
-        "ghosh_B": _plain(network.allocation_coefficients(Z, x)),
-        "series": _plain(network.output_by_round(A, new, rounds)[:, 0]) if rounds else [],
+        "ghosh_B": _plain(input_output.allocation_coefficients(Z, x)),
+        "series": _plain(input_output.output_by_round(A, new, rounds)[:, 0]) if rounds else [],
     }
 
 
 def _price(data: Data) -> Answers:
     A, v, push = data["A"], _array(data["v"]), _array(data["dv"])
     return {
-        "p_base": _plain(network.price_levels(A, v)),
-        "p_new": _plain(network.price_levels(A, v + push)),
-        "exact_dp": _plain(network.price_levels(A, push)),
+        "p_base": _plain(input_output.price_levels(A, v)),
+        "p_new": _plain(input_output.price_levels(A, v + push)),
+        "exact_dp": _plain(input_output.price_levels(A, push)),
     }
 
 
 def _influence(data: Data) -> Answers:
     answers: Answers = {}
     for name, block in _blocks_with(data, "W"):
-        v = network.influence_vector(block["W"], float(data["alpha"]))
+        v = input_output.influence_vector(block["W"], float(data["alpha"]))
         answers[name] = {"v": _plain(v), "norm2": float(np.linalg.norm(v))}
     return answers
 
@@ -146,8 +146,8 @@ def _influence(data: Data) -> Answers:
 def _debtrank(data: Data) -> Answers:
     W, h0 = data["impact_W"], data["h0"]
     return {
-        "bardoscia_2015": {"h": _plain(network.debtrank_linear(W, h0))},
-        "battiston_2012": {"h": _plain(network.debtrank_once(W, h0))},
+        "bardoscia_2015": {"h": _plain(input_output.debtrank_linear(W, h0))},
+        "battiston_2012": {"h": _plain(input_output.debtrank_once(W, h0))},
     }
 
 
@@ -620,12 +620,12 @@ def _test_economy() -> _Economy:
 def _pymrio(data: Data) -> Answers:
     economy = _test_economy()
     Z, Y, x = economy.Z, economy.Y, economy.output
-    A = network.technical_coefficients(Z, x)
-    L = network.leontief_inverse(A)
+    A = input_output.technical_coefficients(Z, x)
+    L = input_output.leontief_inverse(A)
     answers: Answers = {
         "sum_Z": float(Z.sum()),
         "sum_Y": float(Y.sum()),
-        "spectral_radius_A": network.spectral_radius(A),
+        "spectral_radius_A": input_output.spectral_radius(A),
         "sum_L": float(L.sum()),
     }
     for key in data:
@@ -653,7 +653,7 @@ def _neumann_terms(A: Vector, L: Vector, tolerance: float) -> int:
     unit = np.eye(A.shape[0])
     for n in range(1, 10_000):
         # Column k of the identity as final demand: round n of all columns at once.
-        rounds = np.stack([network.output_by_round(A, column, n + 1)[-1] for column in unit])
+        rounds = np.stack([input_output.output_by_round(A, column, n + 1)[-1] for column in unit])
         if np.abs(rounds.T - L).max() < tolerance:
             return n
     return -1
@@ -662,7 +662,7 @@ def _neumann_terms(A: Vector, L: Vector, tolerance: float) -> int:
 def _footprint(economy: _Economy, A: Vector) -> Vector:
     """Emissions behind what each region buys, of shape (stressors, regions × sectors)."""
     intensity = economy.stressors / economy.output
-    total = np.array([network.price_levels(A, row) for row in intensity])
+    total = np.array([input_output.price_levels(A, row) for row in intensity])
     columns = []
     sectors = np.array(economy.sectors)
     for region, sector in zip(economy.regions, economy.sectors, strict=True):
@@ -675,7 +675,7 @@ def _demand_shock(block: Data, economy: _Economy, A: Vector) -> Answers:
     node = economy.labels.index(block["node"])
     change = np.zeros(len(economy.labels))
     change[node] = float(block["final_demand_change"]) * economy.final[node]
-    dx = network.leontief_output(A, change)
+    dx = input_output.leontief_output(A, change)
     answers: Answers = {
         "dx_total": float(dx.sum()),
         "dx_rel_self": float(dx[node] / economy.output[node]),
@@ -691,7 +691,7 @@ def _extraction(block: Data, economy: _Economy, A: Vector) -> Answers:
     node = economy.labels.index(block["node"])
     rest, final = A.copy(), economy.final.copy()
     rest[node, :], rest[:, node], final[node] = 0.0, 0.0, 0.0
-    lost = float(economy.output.sum() - network.leontief_output(rest, final).sum())
+    lost = float(economy.output.sum() - input_output.leontief_output(rest, final).sum())
     return {"x_loss_total": lost, "x_loss_share": lost / float(economy.output.sum())}
 
 
@@ -699,7 +699,7 @@ def _price_push(block: Data, economy: _Economy, A: Vector) -> Answers:
     node = economy.labels.index(block["node"])
     push = np.zeros(len(economy.labels))
     push[node] = float(block["dv"])
-    dp = network.price_levels(A, push)
+    dp = input_output.price_levels(A, push)
     answers: Answers = {
         "dp_sum": float(dp.sum()),
         "dp_max_other": float(np.delete(dp, node).max()),

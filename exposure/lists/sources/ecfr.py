@@ -12,9 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
-
 from exposure.errors import ListError, Place
 from exposure.lists.rows import (
     clean_name,
@@ -24,7 +21,7 @@ from exposure.lists.rows import (
     policy_class,
     row_key,
 )
-from exposure.lists.snapshot import Snapshot, make_snapshot, read_bytes
+from exposure.lists.snapshot import Snapshot, make_snapshot, parse_xml, read_bytes
 from exposure.schemas import issue
 
 SUPPLEMENTS = {4: "EL", 6: "UVL", 7: "MEU"}
@@ -73,14 +70,7 @@ def read_ecfr(
             places=[Place(path.name, "4 is the Entity List, 6 the UVL, 7 the MEU list")],
         )
     content = read_bytes(path)
-    try:
-        root = ElementTree.fromstring(content, forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException) as fault:
-        raise ListError(
-            f"{path.name} is no proper XML",
-            places=[Place(path.name, str(fault) or type(fault).__name__)],
-            cure="fetch the official file again",
-        ) from fault
+    root = parse_xml(path, content)
     wanted = f"Supplement No. {supplement} to Part 744"
     division = next((item for item in root.iter("DIV9") if item.get("N") == wanted), None)
     if division is None:

@@ -16,13 +16,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 from stdnum import isin
 
 from exposure.errors import ListError, Place
 from exposure.lists.rows import clean_name, list_row, listing_of_ticker
-from exposure.lists.snapshot import Snapshot, make_snapshot, read_bytes
+from exposure.lists.snapshot import Snapshot, make_snapshot, parse_xml, read_bytes
 from exposure.schemas import issue
 
 NULL = "-0-"
@@ -113,14 +111,7 @@ def read_sdn_xml(path: Path, *, read_on: date, address: str = "") -> Snapshot:
         If it is no such file, or has a DTD or entities.
     """
     content = read_bytes(path)
-    try:
-        root = ElementTree.fromstring(content, forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException) as fault:
-        raise ListError(
-            f"{path.name} is no proper XML",
-            places=[Place(path.name, str(fault) or type(fault).__name__)],
-            cure="fetch the official file again",
-        ) from fault
+    root = parse_xml(path, content)
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     if root.tag != f"{space}sdnList":
         raise ListError(

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from exposure.errors import ContentError
-from exposure.factors import network
+from exposure.factors import input_output, network
 
 # Foundry, memory, designer, server maker, integrator; the designer buys 2% back from the integrator.
 NAMES = ["foundry", "memory", "designer", "server", "integrator"]
@@ -246,86 +246,90 @@ def test_upstream_load_is_the_share_with_that_node_alone_as_factor(spend):
 
 def test_the_textbook_economy():
     """Miller & Blair (2009), section 2.2: f 350, 1700; new f 600, 1500 needs output 1247.5, 1841.6."""
-    A = network.technical_coefficients(Z, X)
+    A = input_output.technical_coefficients(Z, X)
 
     assert A.tolist() == [[0.15, 0.25], [0.2, 0.05]]
-    assert network.leontief_output(A, [350, 1700]) == pytest.approx(X)
-    assert network.leontief_output(A, [600, 1500]).round(1).tolist() == [1247.5, 1841.6]
-    assert network.leontief_inverse(A).round(4).tolist() == [[1.2541, 0.33], [0.264, 1.1221]]
-    assert network.spectral_radius(A) == pytest.approx(0.1 + np.sqrt(0.0525))  # λ² - .2 λ - .0425
+    assert input_output.leontief_output(A, [350, 1700]) == pytest.approx(X)
+    assert input_output.leontief_output(A, [600, 1500]).round(1).tolist() == [1247.5, 1841.6]
+    assert input_output.leontief_inverse(A).round(4).tolist() == [[1.2541, 0.33], [0.264, 1.1221]]
+    assert input_output.spectral_radius(A) == pytest.approx(
+        0.1 + np.sqrt(0.0525)
+    )  # λ² - .2 λ - .0425
 
 
 def test_a_cost_push_is_the_exact_fraction():
-    A = network.technical_coefficients(Z, X)
+    A = input_output.technical_coefficients(Z, X)
 
-    dp = network.price_levels(A, [0.1, 0.0])
+    dp = input_output.price_levels(A, [0.1, 0.0])
 
     assert dp == pytest.approx([0.095 / 0.7575, 0.025 / 0.7575])
 
 
 def test_inoperability_and_ghosh_are_one_matrix_in_two_readings():
-    A = network.technical_coefficients(Z, X)
+    A = input_output.technical_coefficients(Z, X)
 
-    star = network.inoperability_coefficients(A, X)
+    star = input_output.inoperability_coefficients(A, X)
 
-    assert star == pytest.approx(network.allocation_coefficients(Z, X))
-    lost = network.inoperability(star, [0.1, 0.0])
-    assert lost * X == pytest.approx(network.leontief_output(A, [100.0, 0.0]))
+    assert star == pytest.approx(input_output.allocation_coefficients(Z, X))
+    lost = input_output.inoperability(star, [0.1, 0.0])
+    assert lost * X == pytest.approx(input_output.leontief_output(A, [100.0, 0.0]))
 
 
 def test_rounds_of_suppliers_climb_to_the_output():
-    A = network.technical_coefficients(Z, X)
+    A = input_output.technical_coefficients(Z, X)
 
-    path = network.output_by_round(A, [600, 1500], 40)
+    path = input_output.output_by_round(A, [600, 1500], 40)
 
     assert path[1].tolist() == [1065.0, 1695.0]
-    assert path[-1] == pytest.approx(network.leontief_output(A, [600, 1500]), rel=1e-12)
+    assert path[-1] == pytest.approx(input_output.leontief_output(A, [600, 1500]), rel=1e-12)
 
 
 def test_an_economy_without_surplus_is_refused():
     with pytest.raises(ContentError, match="no cost outside itself"):
-        network.leontief_inverse([[1.0]])
+        input_output.leontief_inverse([[1.0]])
 
 
 def test_a_sector_without_output_has_no_inoperability():
     with pytest.raises(ContentError, match="sector 1 has no output"):
-        network.inoperability_coefficients([[0, 0], [0, 0]], [1, 0])
+        input_output.inoperability_coefficients([[0, 0], [0, 0]], [1, 0])
 
 
 def test_influence_of_a_star_and_a_ring():
     n, alpha = 5, 0.4
     star, ring = np.outer(np.ones(n), unit(n)), np.roll(np.eye(n), 1, axis=1)
 
-    v = network.influence_vector(star, alpha)
+    v = input_output.influence_vector(star, alpha)
 
     assert v == pytest.approx([1 - alpha + alpha / n, *[alpha / n] * (n - 1)])
-    assert network.influence_vector(ring, alpha) == pytest.approx(np.full(n, 1 / n))
+    assert input_output.influence_vector(ring, alpha) == pytest.approx(np.full(n, 1 / n))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.5])
 def test_influence_needs_labour(alpha):
     with pytest.raises(ContentError, match="alpha"):
-        network.influence_vector([[1.0]], alpha)
+        input_output.influence_vector([[1.0]], alpha)
 
 
 def test_debtrank_on_a_ring_counts_the_return_once_or_in_full():
     """Impacts .5, .4, .3 around a ring, first level .2: the loop gain is .06."""
     W, h0 = [[0, 0.5, 0], [0, 0, 0.4], [0.3, 0, 0]], [0.2, 0, 0]
 
-    assert network.debtrank_once(W, h0) == pytest.approx([0.2 + 0.3 * 0.04, 0.1, 0.04])
-    assert network.debtrank_linear(W, h0) == pytest.approx([0.2 / 0.94, 0.1 / 0.94, 0.04 / 0.94])
+    assert input_output.debtrank_once(W, h0) == pytest.approx([0.2 + 0.3 * 0.04, 0.1, 0.04])
+    assert input_output.debtrank_linear(W, h0) == pytest.approx(
+        [0.2 / 0.94, 0.1 / 0.94, 0.04 / 0.94]
+    )
 
 
 def test_distress_is_capped_at_one():
-    assert network.debtrank_linear([[0, 1], [1, 0]], [0.1, 0]).tolist() == [1.0, 1.0]
+    assert input_output.debtrank_linear([[0, 1], [1, 0]], [0.1, 0]).tolist() == [1.0, 1.0]
     with pytest.raises(ContentError, match="still grows"):
-        network.debtrank_linear([[0, 1], [1, 0]], [0.1, 0], max_rounds=3)
+        input_output.debtrank_linear([[0, 1], [1, 0]], [0.1, 0], max_rounds=3)
 
 
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="square"):
-        network.leontief_inverse([[0.0, 0.1]])
+        input_output.leontief_inverse([[0.0, 0.1]])
     with pytest.raises(ValueError, match="one dimension"):
-        network.price_levels([[0.1]], [[0.9]])
+        input_output.price_levels([[0.1]], [[0.9]])
     with pytest.raises(ValueError, match="two dimensions"):
-        network.spectral_radius([0.1, 0.2])
+        input_output.spectral_radius([0.1, 0.2])
