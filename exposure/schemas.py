@@ -233,7 +233,8 @@ class Evidence(dy.Schema):
 class Links(dy.Schema):
     """A supply link: ``supplier`` sells ``input_kind`` to ``customer``.
 
-    ``lo``, ``mid``, ``hi`` are the share of the customer's **total** cost that goes to this supplier.
+    ``lo``, ``mid``, ``hi`` are the share of the customer's **total** cost that goes to this supplier; ``sales_*`` the
+    same flow as a share of the supplier's revenue. The two bases are kept apart and never summed.
     """
 
     link_id = dy.String(primary_key=True, regex=r"^[a-z0-9_.\-]+$")
@@ -254,6 +255,11 @@ class Links(dy.Schema):
     )  # share of the customer's output that needs this input kind
     output_mid = dy.Float64(nullable=True, min=0, max=1)
     output_hi = dy.Float64(nullable=True, min=0, max=1)
+    sales_lo = dy.Float64(
+        nullable=True, min=0, max=1
+    )  # share of the SUPPLIER's revenue that comes from this customer
+    sales_mid = dy.Float64(nullable=True, min=0, max=1)
+    sales_hi = dy.Float64(nullable=True, min=0, max=1)
     cover_weeks_lo = dy.Float64(nullable=True, min=0)  # stock of the input at the customer, weeks
     cover_weeks_mid = dy.Float64(nullable=True, min=0)
     cover_weeks_hi = dy.Float64(nullable=True, min=0)
@@ -266,6 +272,7 @@ class Links(dy.Schema):
     locator = dy.String()
     formula = dy.String(nullable=True)  # of the cost share, over evidence ids
     output_formula = dy.String(nullable=True)  # of the output share
+    sales_formula = dy.String(nullable=True)  # of the sales share
     note = dy.String(nullable=True)
 
     @dy.rule()

@@ -295,6 +295,7 @@ def _computed_link(
 _LINK_FORMULAS = {
     "formula": ("lo", "mid", "hi"),
     "output_formula": ("output_lo", "output_mid", "output_hi"),
+    "sales_formula": ("sales_lo", "sales_mid", "sales_hi"),
 }
 
 
