@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from exposure.factors.bounds import first_hit_bounds
 from exposure.factors.network import (
     adjoint,
     first_hit,
-    first_hit_bounds,
     tiers,
     truncated_first_hit,
     upstream_load,

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from exposure.errors import ContentError
-from exposure.factors import input_output, network
+from exposure.factors import bounds, input_output, network
 
 # Foundry, memory, designer, server maker, integrator; the designer buys 2% back from the integrator.
 NAMES = ["foundry", "memory", "designer", "server", "integrator"]
@@ -86,15 +86,15 @@ def test_a_closed_circle_with_some_factor_inside_ends_in_the_factor():
     assert network.first_hit([0.5, 0.0], [[0, 1], [1, 0]]) == pytest.approx([1.0, 1.0])
 
 
-@pytest.mark.parametrize("n", [60, network.DENSE_LIMIT + 50, network.ITERATE_ABOVE + 50])
+@pytest.mark.parametrize("n", [60, network.DENSE_LIMIT + 50, 5_000 + 50])
 def test_small_and_large_networks_are_solved_alike(n):
     x = network.first_hit(unit(n), chain(n))
 
-    assert x[:50] == pytest.approx(0.5 ** np.arange(50), abs=10 * network.SOLVE_TOLERANCE)
+    assert x[:50] == pytest.approx(0.5 ** np.arange(50), abs=10 * bounds.SETTLED)
 
 
 def test_a_slow_large_network_falls_back_to_the_direct_solver():
-    n = network.ITERATE_ABOVE + 50
+    n = 5_000 + 50
 
     x = network.first_hit(unit(n), chain(n, share=0.9999))
 
@@ -158,10 +158,10 @@ def test_walk_radius_is_that_of_the_open_part():
 def test_bounds_are_two_solves_where_the_bills_fit():
     lo, hi = [[0, 0], [0.4, 0]], [[0, 0], [0.6, 0]]
 
-    bounds = network.first_hit_bounds([1, 0], [1, 0], lo, hi)
+    found = bounds.first_hit_bounds([1, 0], [1, 0], lo, hi)
 
-    assert bounds.lo.tolist() == [1.0, 0.4]
-    assert bounds.hi.tolist() == [1.0, 0.6]
+    assert found.lo.tolist() == [1.0, 0.4]
+    assert found.hi.tolist() == [1.0, 0.6]
 
 
 def test_a_bill_that_could_pass_one_buys_the_worst_first():
@@ -169,18 +169,18 @@ def test_a_bill_that_could_pass_one_buys_the_worst_first():
     lo = [[0, 0, 0], [0, 0, 0], [0.1, 0.3, 0]]
     hi = [[0, 0, 0], [0, 0, 0], [0.8, 0.8, 0]]
 
-    bounds = network.first_hit_bounds([1, 0, 0], [1, 0, 0], lo, hi)
+    found = bounds.first_hit_bounds([1, 0, 0], [1, 0, 0], lo, hi)
 
-    assert bounds.lo[2] == pytest.approx(0.1)
-    assert bounds.hi[2] == pytest.approx(0.7)  # 1 - 0.3 floor of the harmless one
-    assert bounds.residual <= network.SOLVE_TOLERANCE
+    assert found.lo[2] == pytest.approx(0.1)
+    assert found.hi[2] == pytest.approx(0.7)  # 1 - 0.3 floor of the harmless one
+    assert found.residual <= bounds.SETTLED
 
 
 def test_an_unknown_remainder_counts_whole_in_the_upper_bound_only():
     lo, hi = [[0, 0], [0.4, 0]], [[0, 0], [0.6, 0]]
 
-    partly = network.first_hit_bounds([1, 0], [1, 0], lo, hi, [0.0, 0.5])
-    wholly = network.first_hit_bounds([1, 0], [1, 0], lo, hi, unknown_rest=True)
+    partly = bounds.first_hit_bounds([1, 0], [1, 0], lo, hi, [0.0, 0.5])
+    wholly = bounds.first_hit_bounds([1, 0], [1, 0], lo, hi, unknown_rest=True)
 
     assert partly.hi[1] == pytest.approx(0.6 + 0.4 * 0.5)
     assert wholly.hi[1] == pytest.approx(1.0)
@@ -198,7 +198,7 @@ def test_an_unknown_remainder_counts_whole_in_the_upper_bound_only():
 )
 def test_bounds_refuse_what_is_upside_down_or_no_share(phi_lo, phi_hi, a_lo, a_hi, said):
     with pytest.raises(ContentError, match=said):
-        network.first_hit_bounds(phi_lo, phi_hi, [[0, 0], [a_lo, 0]], [[0, 0], [a_hi, 0]])
+        bounds.first_hit_bounds(phi_lo, phi_hi, [[0, 0], [a_lo, 0]], [[0, 0], [a_hi, 0]])
 
 
 # --- who drives it --------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_the_widest_interval_on_the_way_is_researched_first():
     lo = [[0, 0, 0], [0.4, 0, 0], [0, 0.1, 0]]
     hi = [[0, 0, 0], [0.7, 0, 0], [0, 0.9, 0]]
 
-    gap = network.research_priority([1, 0, 0], mid, lo, hi, [0, 0, 1])
+    gap = bounds.research_priority([1, 0, 0], mid, lo, hi, [0, 0, 1])
 
     assert gap.value == pytest.approx([0.6 * 0.3, 0.5 * 0.8])  # u · x · width
 
