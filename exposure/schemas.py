@@ -178,6 +178,7 @@ class Evidence(dy.Schema):
     period = dy.String(nullable=True)
     valid_from = dy.Date()
     valid_to = dy.Date(nullable=True)
+    ended_known_on = dy.Date(nullable=True)  # the day the end could have been known
     known_on = dy.Date(nullable=True)  # null only for a gap: it is a gap on every day
     grade = dy.String(nullable=True, regex=r"^[ABCD]$")
     status = dy.String()
@@ -265,6 +266,7 @@ class Links(dy.Schema):
     cover_weeks_hi = dy.Float64(nullable=True, min=0)
     valid_from = dy.Date()
     valid_to = dy.Date(nullable=True)
+    ended_known_on = dy.Date(nullable=True)  # the day the end could have been known
     known_on = dy.Date()
     grade = dy.String(regex=r"^[ABCD]$")
     status = dy.String()
@@ -373,6 +375,15 @@ class FactorScores(dy.Schema):
     tier_1 = dy.Float64(nullable=True)
     tier_2 = dy.Float64(nullable=True)
     tier_3plus = dy.Float64(nullable=True)
+    critical_lo = dy.Float64(nullable=True)  # output lost if the factor is fully cut, no substitution
+    critical_mid = dy.Float64(nullable=True)
+    critical_hi = dy.Float64(nullable=True)
+    walk_lo = dy.Float64(nullable=True)  # what the links alone say, where a filing speaks too
+    walk_mid = dy.Float64(nullable=True)
+    walk_hi = dy.Float64(nullable=True)
+    disclosed_lo = dy.Float64(nullable=True)  # what the filing alone says
+    disclosed_mid = dy.Float64(nullable=True)
+    disclosed_hi = dy.Float64(nullable=True)
     known_on = dy.Date(nullable=True)  # of the newest evidence used
     age_days = dy.Int64(nullable=True)
     stale = dy.Bool()

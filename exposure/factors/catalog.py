@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from exposure.factors.derivations import (
     figures,
     references,
 )
-from exposure.factors.evidence import visible
+from exposure.factors.evidence import current_links, visible
+from exposure.factors.graph import SupplyGraph, build_graph
 from exposure.lists.snapshot import load_editions
 from exposure.portfolios.securities import SecurityMaster, load_master
 from exposure.schemas import (
@@ -81,14 +82,19 @@ class Catalog:
     screened: pl.DataFrame
     editions: pl.DataFrame
     scenario_files: tuple[TomlFile, ...]
+    link_drift: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def evidence_at(self, as_of: date) -> pl.DataFrame:
         """Return the evidence rows known and valid on ``as_of``."""
         return self.evidence.filter(visible(as_of))
 
     def links_at(self, as_of: date) -> pl.DataFrame:
-        """Return the supply links known and valid on ``as_of``."""
-        return self.links.filter(visible(as_of))
+        """Return the supply links known and valid on ``as_of``, one a flow."""
+        return current_links(self.links, as_of)
+
+    def graph_at(self, as_of: date) -> SupplyGraph:
+        """Return the supply network of a day, its intervals widened for age."""
+        return build_graph(self.links_at(as_of), self.nodes, as_of=as_of, drift=self.link_drift)
 
     def events_at(self, as_of: date) -> pl.DataFrame:
         """Return the acts known on ``as_of``."""
@@ -148,6 +154,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
         screened=screened,
         editions=load_editions(root),
         scenario_files=tuple(root.toml_files("factors/scenarios")),
+        link_drift=_link_drift(root.read_toml("factors/staleness.toml")),
     )
     check_references(catalog)
     return catalog
@@ -290,6 +297,21 @@ def _computed_link(
         row["source_id"] = record.get("source_id") or worst.source_id
         row["locator"] = record.get("locator") or "derived from " + "; ".join(inputs)
     return row
+
+
+def _link_drift(file: TomlFile) -> dict[str, float]:
+    """Read σ_a per kind of input [share of cost a year]."""
+    file.check_keys(file.data, {"default", "input_kinds"})
+    default = float(file.need(file.data, "default"))
+    drift = {"default": default, **file.data.get("input_kinds", {})}
+    for kind, value in drift.items():
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise file.error(
+                f"{file.name} has no usable drift for {kind!r}",
+                kind,
+                why="must be a number from 0 to 1, share of cost a year",
+            )
+    return {kind: float(value) for kind, value in drift.items()}
 
 
 _LINK_FORMULAS = {

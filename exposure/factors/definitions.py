@@ -20,7 +20,8 @@ MAIN = "main"
 _KEYS = {
     "id", "name_zh", "name_en", "question", "question_zh", "kind", "unit", "range", "sign", "higher_means", "method",
     "reference", "measures", "basis_names", "capabilities", "lists", "stale_after_days", "staleness_sd",
-    "manual_check", "expected_rows", "order", "context", "basis_units",
+    "manual_check", "expected_rows", "order", "context", "basis_units", "demand_pools", "customer_countries",
+    "customer_lists",
 }  # fmt: skip
 _NEEDED = (
     "id", "name_zh", "name_en", "question", "kind", "unit", "range", "sign", "higher_means", "method", "reference",
@@ -53,6 +54,8 @@ class FactorDefinition:
         Node ids where the first-hit walk stops (``cost_share``).
     lists
         List ids that are asked (``list_status`` and ``hazard``).
+    demand_pools, customer_countries, customer_lists
+        Where the walk down the customers stops (``revenue_share``): node ids, countries of customers, list ids.
     context
         Measures that ``explain`` shows beside the score because they help to read it.
     staleness_sd
@@ -80,6 +83,9 @@ class FactorDefinition:
     basis_units: Mapping[str, str] = field(default_factory=dict[str, str])
     capabilities: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    demand_pools: tuple[str, ...] = ()
+    customer_countries: tuple[str, ...] = ()
+    customer_lists: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     manual_check: ManualCheck | None = None
     expected_rows: tuple[int, int] | None = None
@@ -88,6 +94,13 @@ class FactorDefinition:
     def unit_of(self, basis: str) -> str:
         """Return the unit of a basis."""
         return self.basis_units.get(basis, self.unit)
+
+    @property
+    def walks_sales(self) -> bool:
+        """Return whether the factor follows revenue down to customers."""
+        return self.kind == "revenue_share" and bool(
+            self.demand_pools or self.customer_countries or self.customer_lists
+        )
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -146,6 +159,9 @@ def _from_toml(file: TomlFile) -> FactorDefinition:
         basis_units=dict(data.get("basis_units", {})),
         capabilities=tuple(data.get("capabilities", ())),
         lists=tuple(data.get("lists", ())),
+        demand_pools=tuple(data.get("demand_pools", ())),
+        customer_countries=tuple(data.get("customer_countries", ())),
+        customer_lists=tuple(data.get("customer_lists", ())),
         context=tuple(data.get("context", ())),
         manual_check=_manual_check(file, data),
         expected_rows=(int(rows["min"]), int(rows["max"])) if rows else None,

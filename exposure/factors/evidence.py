@@ -1,12 +1,14 @@
 """Evidence as it stood on a day: bitemporal filter, conflicts, staleness.
 
-A run at ``as_of`` uses rows with known_on ≤ as_of and valid_from ≤ as_of < valid_to. That filter is the look-ahead
-guard, and this is the only place that applies it to evidence and links.
+A run at ``as_of`` uses rows with known_on ≤ as_of and valid_from ≤ as_of < valid_to, where an end counts only from the
+day it could have been known. That filter is the look-ahead guard, and this is the only place that applies it to
+evidence and links.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -23,15 +25,60 @@ def visible(as_of: date) -> pl.Expr:
     >>> from datetime import date
     >>> import polars as pl
     >>> rows = pl.DataFrame({"known_on": [date(2025, 1, 24), date(2025, 8, 31)],
-    ...     "valid_from": [date(2024, 7, 1)] * 2, "valid_to": [None, None]}, schema_overrides={"valid_to": pl.Date})
+    ...     "valid_from": [date(2024, 7, 1)] * 2, "valid_to": [None, None], "ended_known_on": [None, None]},
+    ...     schema_overrides={"valid_to": pl.Date, "ended_known_on": pl.Date})
     >>> rows.filter(visible(date(2025, 1, 24))).height
     1
     """
     return (
         (pl.col("known_on").fill_null(pl.col("valid_from")) <= as_of)
         & (pl.col("valid_from") <= as_of)
-        & (pl.col("valid_to").is_null() | (pl.col("valid_to") > as_of))
+        & (
+            pl.col("valid_to").is_null()
+            | (pl.col("valid_to") > as_of)
+            | (pl.col("ended_known_on") > as_of).fill_null(False)
+        )
     )
+
+
+FLOW = ["supplier", "customer", "input_kind"]
+
+
+def current_links(links: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the links as they stood on a day: one row a flow, the newest period, conflicts settled.
+
+    A flow is a supplier, a customer and a kind of input. An older row of the same flow gives way as soon as a newer
+    one is known, so nobody has to write an end into the older. Rows of one period describe the same flow twice: their
+    intervals are intersected, never added; if they don't meet, the better grade wins, at equal grade the one known
+    later.
+    """
+    rows = links.filter(visible(as_of))
+    rows = rows.filter(pl.col("valid_from") == pl.col("valid_from").max().over(FLOW))
+    rows = rows.sort(*FLOW, "grade", "known_on", "link_id", descending=[False] * 4 + [True, False])
+    if not rows.select(pl.struct(FLOW).is_duplicated().any()).item():
+        return rows.sort("link_id")
+    merged = [_same_flow(part.to_dicts()) for part in rows.partition_by(FLOW, maintain_order=True)]
+    return pl.DataFrame(merged, schema=links.schema).sort("link_id")
+
+
+def _same_flow(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the best row with the intervals of all that agree with it."""
+    best = dict(rows[0])
+    for base in ("", "sales_"):
+        lo, mid, hi = f"{base}lo", f"{base}mid", f"{base}hi"
+        for row in rows[1:]:
+            ends = [row[lo], best[lo]], [row[hi], best[hi]]
+            low = max((v for v in ends[0] if v is not None), default=None)
+            high = min((v for v in ends[1] if v is not None), default=None)
+            if low is not None and high is not None and low > high + 1e-12:
+                continue
+            best[lo], best[hi] = low, high
+            point = best[mid] if best[mid] is not None else row[mid]
+            if point is not None:
+                point = max(point, low) if low is not None else point
+                point = min(point, high) if high is not None else point
+            best[mid] = point
+    return best
 
 
 def resolve(evidence: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -65,8 +112,15 @@ def resolve(evidence: pl.DataFrame, as_of: date) -> pl.DataFrame:
         "evidence_id",
         descending=[False, False, False, True, False],
     )
-    out = [_settle(part) for part in rows.partition_by("subject", "measure", maintain_order=True)]
-    return pl.DataFrame(out, schema=_RESOLVED)
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in rows.iter_rows(named=True):
+        groups.setdefault((record["subject"], record["measure"]), []).append(record)
+    return columns_of([_settle(records) for records in groups.values()], _RESOLVED)
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Return rows as a frame, built column by column: several times faster than from dictionaries."""
+    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=dict(schema))
 
 
 _RESOLVED: dict[str, Any] = {
@@ -87,9 +141,8 @@ _RESOLVED: dict[str, Any] = {
 }
 
 
-def _settle(rows: pl.DataFrame) -> dict[str, object]:
+def _settle(records: Sequence[dict[str, Any]]) -> dict[str, object]:
     """Settle the rows of one subject and measure; they come best first."""
-    records = rows.to_dicts()
     kept = [records[0]]
     lost: list[str] = []
     lo, hi = _low(records[0]), _high(records[0])

@@ -1,58 +1,96 @@
-"""The supply network of a day as matrices, ready for the first-hit walk.
+"""The supply network of a day as matrices, ready to be walked up by cost or down by sales.
 
-Symbols: A[i, j] share of node i's total cost bought from j; φ share of a node's own product that is the factor.
+Symbols: A[i, j] share of node i's total cost bought from j; R[i, j] share of node i's revenue that comes from j.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
-from exposure.factors.network import first_hit, first_hit_bounds, tiers
+from exposure.factors.evidence import DAYS_PER_YEAR
+from exposure.factors.matrices import Csr, Vector
 
-FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Side = Literal["cost", "sales"]
+NO_DRIFT: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class SupplyGraph:
     """Nodes and links of one day.
 
-    ``a_lo``, ``a_mid``, ``a_hi`` have shape (n, n), fractions of total cost; ``terminal`` marks nodes where a walk ends
-    because they are no company (capabilities, demand pools, cost outside the graph); ``ends`` names all nodes that are
-    no company.
+    Attributes
+    ----------
+    a_lo, a_mid, a_hi
+        A at the ends and points of the intervals, sparse of shape (n, n), fractions of total cost. A share without a
+        point counts as 0 in ``a_mid``: read it with what is traced.
+    r_lo, r_mid, r_hi
+        R, fractions of revenue; only links that state a share of sales take part.
+    terminal
+        1 where a walk up ends because the node is no company (a capability, a demand pool, cost outside the graph).
+    links
+        :class:`~exposure.schemas.Links` of the day, intervals widened for their age.
+    ends
+        All nodes that are no company.
     """
 
     node_ids: tuple[str, ...]
-    a_lo: FloatArray
-    a_mid: FloatArray
-    a_hi: FloatArray
-    terminal: FloatArray
+    position: Mapping[str, int]
+    a_lo: Csr
+    a_mid: Csr
+    a_hi: Csr
+    r_lo: Csr
+    r_mid: Csr
+    r_hi: Csr
+    terminal: Vector
     links: pl.DataFrame
     ends: tuple[str, ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
+    steps: Mapping[Side, Mapping[int, tuple[int, ...]]] = field(default_factory=dict[Side, Any])
+    _reach: dict[tuple[Side, int], tuple[int, ...]] = field(
+        default_factory=dict[tuple[Side, int], tuple[int, ...]]
+    )
 
     def index(self, node_id: str) -> int | None:
         """Return the position of a node, or None if no link names it."""
-        return self.node_ids.index(node_id) if node_id in self.node_ids else None
+        return self.position.get(node_id)
+
+    def shares(self, side: Side) -> tuple[Csr, Csr, Csr]:
+        """Return the lower, middle and upper matrix of a side."""
+        if side == "cost":
+            return self.a_lo, self.a_mid, self.a_hi
+        return self.r_lo, self.r_mid, self.r_hi
+
+    def starts(self, side: Side) -> Mapping[int, tuple[int, ...]]:
+        """Return node → numbers of the links that leave it on a walk: purchases by cost, customers by sales."""
+        return self.steps.get(side, {})
+
+    def reach(self, side: Side, start: int) -> tuple[int, ...]:
+        """Return the nodes that a walk from ``start`` can come to, itself included, sorted; remembered."""
+        found = self._reach.get((side, start))
+        if found is None:
+            found = tuple(sorted(_closure([start], lambda node: _next(self, node, side))))
+            self._reach[(side, start)] = found
+        return found
+
+    def target(self, side: Side, row: int) -> int:
+        """Return the node that link number ``row`` leads to on a walk."""
+        return self.position[self.rows[row]["supplier" if side == "cost" else "customer"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """First-hit shares of one factor for all nodes of a graph, each of shape (n,); ``tier`` of shape (4, n).
-
-    ``traced`` is the part of the cost whose walk ends at a known node. ``mid`` is given pro rata to it.
-    """
-
-    lo: FloatArray
-    mid: FloatArray
-    hi: FloatArray
-    traced: FloatArray
-    tier: FloatArray
-
-
-def build_graph(links: pl.DataFrame, nodes: pl.DataFrame) -> SupplyGraph:
+def build_graph(
+    links: pl.DataFrame,
+    nodes: pl.DataFrame,
+    *,
+    as_of: date | None = None,
+    drift: Mapping[str, float] = NO_DRIFT,
+) -> SupplyGraph:
     """Return the matrices of the given links (already filtered to a day).
 
     Parameters
@@ -61,77 +99,146 @@ def build_graph(links: pl.DataFrame, nodes: pl.DataFrame) -> SupplyGraph:
         :class:`~exposure.schemas.Links`.
     nodes
         :class:`~exposure.schemas.Nodes`: they end a walk.
-
-    Raises
-    ------
-    ContentError
-        If the shares of a customer surely exceed 1 (raised by the walk, naming the row).
+    as_of
+        The day to which intervals are widened; None leaves them as printed.
+    drift
+        Input kind → σ_a [share of cost a year] by which an old figure may have moved; ``default`` for the rest.
     """
+    links = links.sort("link_id") if as_of is None else aged(links.sort("link_id"), as_of, drift)
+    rows = tuple(links.to_dicts())
     ends = sorted(nodes["node_id"])
-    names = sorted(set(links["supplier"]) | set(links["customer"]) | set(ends))
+    names = sorted({*(row["supplier"] for row in rows), *(row["customer"] for row in rows), *ends})
     position = {name: i for i, name in enumerate(names)}
+    supplier = np.array([position[row["supplier"]] for row in rows], dtype=np.int64)
+    customer = np.array([position[row["customer"]] for row in rows], dtype=np.int64)
     n = len(names)
-    a_lo, a_mid, a_hi = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
-    for row in links.iter_rows(named=True):
-        i, j = position[row["customer"]], position[row["supplier"]]
-        a_lo[i, j] += row["lo"] or 0.0
-        a_mid[i, j] += row["mid"] or 0.0
-        a_hi[i, j] += 1.0 if row["hi"] is None else row["hi"]
-    a_hi = np.minimum(a_hi, 1.0)
-    has_links = {position[name] for name in links["customer"].unique()}
+
+    def matrix(column: str, unknown: float, side: Side, used: Vector) -> Csr:
+        values = np.array(
+            [unknown if row[column] is None else row[column] for row in rows], dtype=np.float64
+        )
+        at, to = (customer, supplier) if side == "cost" else (supplier, customer)
+        entries = (values[used], (at[used], to[used]))
+        found = sparse.csr_array(sparse.coo_array(entries, shape=(n, n)))
+        found.data = np.minimum(found.data, 1.0) if column.endswith("hi") else found.data
+        found.eliminate_zeros()
+        return found
+
+    bought = np.arange(len(rows))
+    sold = np.array([i for i, row in enumerate(rows) if _states_sales(row)], dtype=np.int64)
+    with_links = set(customer.tolist())
+    inside = set(ends)
     terminal = np.array(
-        [1.0 if name in ends and position[name] not in has_links else 0.0 for name in names]
+        [1.0 if name in inside and at not in with_links else 0.0 for at, name in enumerate(names)]
     )
-    return SupplyGraph(tuple(names), a_lo, a_mid, a_hi, terminal, links, tuple(ends))
+    return SupplyGraph(
+        tuple(names),
+        position,
+        matrix("lo", 0.0, "cost", bought),
+        matrix("mid", 0.0, "cost", bought),
+        matrix("hi", 1.0, "cost", bought),
+        matrix("sales_lo", 0.0, "sales", sold),
+        matrix("sales_mid", 0.0, "sales", sold),
+        matrix("sales_hi", 1.0, "sales", sold),
+        terminal,
+        links,
+        tuple(ends),
+        rows,
+        {"cost": _steps(customer, bought), "sales": _steps(supplier, sold)},
+    )
 
 
-def walk(graph: SupplyGraph, targets: Sequence[str]) -> Walk:
-    """Return the share of each node's total cost that first hits one of ``targets``.
+def aged(links: pl.DataFrame, as_of: date, drift: Mapping[str, float]) -> pl.DataFrame:
+    """Return the links with their cost and sales shares widened for age; points and open ends stay.
 
-    x = φ + diag(1−φ) A x, with outer bounds in which cost that no link explains counts as 0 (lo) or 1 (hi).
+    half(t)² = half₀² + (σ_a · years)², each side by its own half, inside [0, 1]
     """
-    n = len(graph.node_ids)
-    phi = np.zeros(n)
-    for target in targets:
-        at = graph.index(target)
-        if at is not None:
-            phi[at] = 1.0
-    known = np.maximum(phi, graph.terminal)
-    traced = first_hit(known, graph.a_mid, names=graph.node_ids)
-    x = first_hit(phi, graph.a_mid, names=graph.node_ids)
-    split = tiers(phi, graph.a_mid).T
-    scale = np.divide(1.0, traced, out=np.zeros(n), where=traced > 0)
-    bounds = first_hit_bounds(
-        phi, phi, graph.a_lo, graph.a_hi, 1.0 - graph.terminal, names=graph.node_ids
+    if not drift:
+        return links
+    sd = pl.col("input_kind").replace_strict(
+        dict(drift), default=drift.get("default", 0.0), return_dtype=pl.Float64
     )
-    mid = np.clip(x * scale, bounds.lo, bounds.hi)
-    return Walk(
-        bounds.lo, mid, bounds.hi, traced, split * np.divide(mid, x, out=np.zeros(n), where=x > 0)
-    )
+    years = (pl.lit(as_of) - pl.col("valid_from")).dt.total_days() / DAYS_PER_YEAR
+    moved = sd * years.clip(lower_bound=0.0)
+    changes: list[pl.Expr] = []
+    for base in ("", "sales_"):
+        lo, mid, hi = pl.col(f"{base}lo"), pl.col(f"{base}mid"), pl.col(f"{base}hi")
+        centre = pl.coalesce(mid, (lo + hi) / 2)
+        # A lower end of 0 or an upper end of 1 is no figure but the end of the unit: it has nowhere to go.
+        down = (centre - ((centre - lo) ** 2 + moved**2).sqrt()).clip(lower_bound=0.0)
+        up = (centre + ((hi - centre) ** 2 + moved**2).sqrt()).clip(upper_bound=1.0)
+        changes += [
+            pl.when(centre.is_not_null() & lo.is_not_null())
+            .then(down)
+            .otherwise(lo)
+            .alias(f"{base}lo"),
+            pl.when(centre.is_not_null() & hi.is_not_null())
+            .then(up)
+            .otherwise(hi)
+            .alias(f"{base}hi"),
+        ]
+    return links.with_columns(changes)
 
 
-def links_on_the_way(graph: SupplyGraph, start: str, targets: Iterable[str]) -> list[str]:
-    """Return the ids of the links on some path from ``start`` upstream to a target, sorted."""
-    goal = set(targets)
-    pairs = list(graph.links.select("link_id", "customer", "supplier").iter_rows())
-    upstream: dict[str, list[tuple[str, str]]] = {}
-    downstream: dict[str, list[str]] = {}
-    for link_id, customer, supplier in pairs:
-        upstream.setdefault(customer, []).append((link_id, supplier))
-        downstream.setdefault(supplier, []).append(customer)
-    reaches = _closure(goal, downstream)
-    from_start = _closure({start}, {c: [s for _, s in found] for c, found in upstream.items()})
+def links_on_the_way(
+    graph: SupplyGraph, start: str, targets: Iterable[str], side: Side = "cost"
+) -> list[str]:
+    """Return the ids of the links on some path from ``start`` to a target, sorted."""
+    goal = [graph.position[name] for name in targets if name in graph.position]
+    at = graph.index(start)
+    if at is None:
+        return []
     return sorted(
-        link_id
-        for link_id, customer, supplier in pairs
-        if customer in from_start and supplier in reaches and customer not in goal
+        graph.rows[row]["link_id"]
+        for row in links_between(graph, graph.reach(side, at), reaching(graph, goal, side), side)
     )
 
 
-def _closure(start: set[str], step: dict[str, list[str]]) -> set[str]:
-    seen, queue = set(start), list(start)
+def reaching(graph: SupplyGraph, targets: Iterable[int], side: Side) -> dict[int, bool]:
+    """Return the nodes from which a walk can come to a target; True marks the targets themselves."""
+    goal = set(targets)
+    back: dict[int, list[int]] = {}
+    for node, rows in graph.starts(side).items():
+        for row in rows:
+            back.setdefault(graph.target(side, row), []).append(node)
+    found = _closure(sorted(goal), lambda node: back.get(node, ()))
+    return {node: node in goal for node in found}
+
+
+def links_between(
+    graph: SupplyGraph, nodes: Iterable[int], goal: Mapping[int, bool], side: Side
+) -> list[int]:
+    """Return the numbers of the links that leave ``nodes`` and still lead to a target; none leaves a target."""
+    starts = graph.starts(side)
+    return [
+        row
+        for node in nodes
+        if not goal.get(node, False)
+        for row in starts.get(node, ())
+        if graph.target(side, row) in goal
+    ]
+
+
+def _states_sales(row: Mapping[str, Any]) -> bool:
+    return any(row[f"sales_{end}"] is not None for end in ("lo", "mid", "hi"))
+
+
+def _steps(at: Vector, rows: Vector) -> dict[int, tuple[int, ...]]:
+    found: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        found.setdefault(int(at[row]), []).append(row)
+    return {node: tuple(numbers) for node, numbers in found.items()}
+
+
+def _next(graph: SupplyGraph, node: int, side: Side) -> list[int]:
+    return [graph.target(side, row) for row in graph.starts(side).get(node, ())]
+
+
+def _closure(start: Iterable[int], step: Any) -> set[int]:
+    seen = set(start)
+    queue = list(seen)
     while queue:
-        for node in step.get(queue.pop(), []):
+        for node in step(queue.pop()):
             if node not in seen:
                 seen.add(node)
                 queue.append(node)

@@ -7,18 +7,20 @@ issuer without evidence gets the widest interval its unit allows and no mid. Mis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-import polars as pl
-
 from exposure.factors.definitions import MAIN, FactorDefinition
 from exposure.factors.evidence import widen
-from exposure.factors.graph import SupplyGraph, Walk, links_on_the_way, walk
+from exposure.factors.graph import Side, SupplyGraph
+from exposure.factors.paths import FactorWalk, LinkEvidence, Settled, factor_walks
 
 TRACED_ENOUGH = 0.5
 TRACED_WELL = 0.9
+WHOLE: Mapping[Side, str] = {"cost": "cost", "sales": "revenue"}
+
+Triple = tuple[float, float | None, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Context:
 
     ``resolved`` maps (subject, measure) to the settled evidence of :func:`exposure.factors.evidence.resolve`;
     ``list_status`` maps (issuer, list) to its row of :class:`~exposure.schemas.ListStatus`; ``screened`` holds the
-    (issuer, list) pairs that a reviewer looked for.
+    (issuer, list) pairs that a reviewer looked for; ``countries`` maps issuers to theirs; ``walks`` holds the walks
+    already done, by factor.
     """
 
     as_of: date
@@ -36,11 +39,17 @@ class Context:
     list_status: Mapping[tuple[str, str], Mapping[str, Any]]
     screened: frozenset[tuple[str, str]]
     graph: SupplyGraph
+    countries: Mapping[str, str] = field(default_factory=dict[str, str])
+    walks: Mapping[str, FactorWalk] = field(default_factory=dict[str, FactorWalk])
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of one factor and basis about one issuer."""
+    """The answer of one factor and basis about one issuer.
+
+    ``critical`` is output lost if the factor is fully cut; ``walk`` and ``disclosed`` are what the links and the
+    filings say each on their own, where both speak.
+    """
 
     issuer_id: str
     basis: str
@@ -54,6 +63,9 @@ class Answer:
     age_days: int | None = None
     evidence_ids: tuple[str, ...] = field(default=())
     note: str | None = None
+    critical: Triple | None = None
+    walk: Triple | None = None
+    disclosed: Triple | None = None
 
 
 def disclosed_share(factor: FactorDefinition, context: Context) -> Iterable[Answer]:
@@ -77,25 +89,42 @@ def walked_share(factor: FactorDefinition, context: Context) -> Iterable[Answer]
 
     x = φ + diag(1−φ) A x. The mid is unknown where no link reaches the factor's nodes, where a link on the way has no
     point, or where less than half of the cost can be traced; between half and nine tenths it is given pro rata and
-    marked imputed. Cost that no link explains counts as nothing in ``lo`` and as
-    wholly exposed in ``hi``. A disclosed figure of the same flow replaces the walk where their intervals meet
-    (methodology: reconcile, never add).
+    marked imputed. Cost that no link explains counts as nothing in ``lo`` and as wholly exposed in ``hi``.
+
+    A disclosed figure of the same flow is reconciled with the walk, never added: their intervals are intersected; if
+    they don't meet, the better grade wins, at equal grade the one known later, and the other stays beside it.
     """
-    result = walk(context.graph, factor.capabilities)
+    path = context.walks.get(factor.id) or factor_walks([factor], context)[factor.id]
     measure = factor.measures.get(MAIN)
     for issuer in context.issuer_ids:
-        disclosed = context.resolved.get((issuer, measure)) if measure else None
+        record = context.resolved.get((issuer, measure)) if measure else None
+        disclosed = (
+            _unknown(factor, issuer, MAIN)
+            if record is None
+            else _from_record(factor, issuer, MAIN, record, context.as_of)
+        )
         at = context.graph.index(issuer)
-        if disclosed is not None and disclosed["mid"] is not None:
-            yield _from_record(factor, issuer, MAIN, disclosed, context.as_of)
-        elif at is None or not _has_links(context.graph, issuer):
-            yield (
-                _unknown(factor, issuer, MAIN)
-                if disclosed is None
-                else _from_record(factor, issuer, MAIN, disclosed, context.as_of)
-            )
-        else:
-            yield _from_walk(factor, issuer, at, result, context)
+        if at is None or at not in context.graph.starts(path.side):
+            yield disclosed
+            continue
+        walked = _from_walk(factor, issuer, at, path)
+        yield walked if record is None else _reconciled(disclosed, walked, path.settled.get(at))
+
+
+def sold_share(factor: FactorDefinition, context: Context) -> Iterable[Answer]:
+    """Answer a question about revenue: disclosed shares, and the walk down the customers where it is defined.
+
+    The walk is the twin of :func:`walked_share` on R[i, j] = sales of i to j / revenue of i: take one yuan of revenue
+    and follow it to a demand pool, to customers of a country, or to customers on a list. Cost and revenue shares are
+    kept apart and never summed. Further bases (gross profit) are always disclosed.
+    """
+    if not factor.walks_sales:
+        yield from disclosed_share(factor, context)
+        return
+    yield from walked_share(factor, context)
+    rest = replace(factor, measures={k: v for k, v in factor.measures.items() if k != MAIN})
+    if rest.measures:
+        yield from disclosed_share(rest, context)
 
 
 def list_status(factor: FactorDefinition, context: Context) -> Iterable[Answer]:
@@ -124,7 +153,7 @@ def hazard(factor: FactorDefinition, context: Context) -> Iterable[Answer]:
 
 
 KIND_FUNCTIONS: Mapping[str, Callable[[FactorDefinition, Context], Iterable[Answer]]] = {
-    "revenue_share": disclosed_share,
+    "revenue_share": sold_share,
     "benefit": disclosed_share,
     "mitigant": disclosed_share,
     "cost_share": walked_share,
@@ -183,61 +212,84 @@ def _from_record(
     )
 
 
-def _has_links(graph: SupplyGraph, issuer: str) -> bool:
-    return not graph.links.filter(pl.col("customer") == issuer).is_empty()
-
-
-def _from_walk(
-    factor: FactorDefinition, issuer: str, at: int, result: Walk, context: Context
-) -> Answer:
-    ids = links_on_the_way(context.graph, issuer, factor.capabilities)
-    used = context.graph.links.filter(pl.col("customer") == issuer)
-    on_way = context.graph.links.filter(pl.col("link_id").is_in(ids))
-    rests_on = on_way if on_way.height else used
-    traced = float(result.traced[at])
-    reason = _why_unknown(factor, traced, on_way)
-    note = reason or f"{traced:.0%} of cost traced"
-    lo, hi = float(result.lo[at]), float(result.hi[at])
-    known_on = _latest(rests_on, "known_on")
-    age = (context.as_of - min(rests_on["valid_from"].to_list())).days
-    ids = ids or sorted(used["link_id"])
-    if reason is not None:
-        return Answer(
-            issuer, MAIN, lo, None, hi, "missing", None, None, known_on, age, tuple(ids), note
-        )
-    imputed = traced < TRACED_WELL or "imputed" in rests_on["status"].to_list()
-    tier = result.tier[:, at]
-    return Answer(
+def _from_walk(factor: FactorDefinition, issuer: str, at: int, path: FactorWalk) -> Answer:
+    walk, evidence = path.walk, path.evidence(at)
+    lo, hi = float(walk.lo[at]), float(walk.hi[at])
+    answer = Answer(
         issuer_id=issuer,
         basis=MAIN,
         lo=lo,
-        mid=float(result.mid[at]),
+        mid=None,
         hi=hi,
-        status="imputed" if imputed else "estimated",
-        grade=max(rests_on["grade"].to_list()),
+        status="missing",
+        known_on=evidence.known_on,
+        age_days=evidence.age_days,
+        evidence_ids=evidence.link_ids,
+        critical=path.critical_at(at),
+    )
+    traced = float(walk.traced[at])
+    reason = _why_unknown(factor, path.side, traced, evidence)
+    if reason is not None:
+        return replace(answer, note=reason)
+    tier = walk.tier[:, at]
+    return replace(
+        answer,
+        mid=float(walk.mid[at]),
+        status="imputed" if traced < TRACED_WELL or evidence.imputed else "estimated",
+        grade=evidence.grade,
         tier=(float(tier[0]), float(tier[1]), float(tier[2]), float(tier[3])),
-        known_on=known_on,
-        age_days=age,
-        evidence_ids=tuple(ids),
-        note=note,
+        note=f"{traced:.0%} of {WHOLE[path.side]} traced",
     )
 
 
-def _why_unknown(factor: FactorDefinition, traced: float, on_way: pl.DataFrame) -> str | None:
+def _why_unknown(
+    factor: FactorDefinition, side: Side, traced: float, evidence: LinkEvidence
+) -> str | None:
     """Return why a walk gives no point, or None: zero needs evidence, and a gap on the way is no zero."""
-    if on_way.is_empty():
-        return f"no link reaches {', '.join(factor.capabilities)}: not known to be zero"
-    gaps = on_way.filter(pl.col("mid").is_null())["link_id"].to_list()
-    if gaps:
-        return f"no point is known for {', '.join(gaps)}"
+    if not evidence.on_the_way:
+        goal = ", ".join(factor.capabilities) or "a node of the question"
+        return f"no link reaches {goal}: not known to be zero"
+    if evidence.gaps:
+        return f"no point is known for {', '.join(evidence.gaps)}"
     if traced < TRACED_ENOUGH:
-        return f"only {traced:.0%} of cost traced"
+        return f"only {traced:.0%} of {WHOLE[side]} traced"
     return None
 
 
-def _latest(rows: pl.DataFrame, column: str) -> date:
-    days: list[date] = rows[column].to_list()
-    return max(days)
+def _reconciled(disclosed: Answer, walked: Answer, settled: Settled | None) -> Answer:
+    """Put a disclosed figure and the walk over the same flow together: intersect, never add."""
+    shown = replace(
+        disclosed, walk=(walked.lo, walked.mid, walked.hi), critical=walked.critical, tier=None
+    )
+    if settled is not None and settled.verdict == "links":
+        return replace(
+            walked,
+            disclosed=(disclosed.lo, disclosed.mid, disclosed.hi),
+            walk=(walked.lo, walked.mid, walked.hi),
+            note=f"contradicted by {', '.join(disclosed.evidence_ids)}, of lower grade, kept beside it",
+        )
+    if settled is not None and settled.verdict == "disclosed":
+        return replace(
+            shown,
+            note=f"contradicted by the links ({walked.lo:.1%} to {walked.hi:.1%}), kept beside it",
+        )
+    lo, hi = max(disclosed.lo, walked.lo), min(disclosed.hi, walked.hi)
+    if (
+        lo > hi
+    ):  # a bound without a point against links: the bound was disclosed, the links are pieced together
+        return replace(shown, note="contradicted by the links, kept beside it")
+    mid = disclosed.mid if disclosed.mid is not None else walked.mid
+    mid = None if mid is None else min(hi, max(lo, mid))
+    merged = replace(
+        shown if disclosed.mid is not None else walked,
+        lo=lo,
+        mid=mid,
+        hi=hi,
+        walk=(walked.lo, walked.mid, walked.hi),
+        disclosed=(disclosed.lo, disclosed.mid, disclosed.hi),
+        evidence_ids=tuple(dict.fromkeys([*disclosed.evidence_ids, *walked.evidence_ids])),
+    )
+    return replace(merged, note=disclosed.note if disclosed.mid is not None else merged.note)
 
 
 def _listed(factor: FactorDefinition, issuer: str, context: Context) -> list[Mapping[str, Any]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
-from exposure.factors.evidence import resolve
-from exposure.factors.graph import build_graph
-from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
+from exposure.factors.evidence import columns_of, resolve
+from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context, Triple
+from exposure.factors.paths import factor_walks
 from exposure.lists.ownership import ownership_reach
 from exposure.lists.status import list_status
 from exposure.schemas import FactorScores, empty, issue, issues_frame, validated
@@ -40,8 +41,8 @@ def score_issuers(
     Missing values
         An issuer without evidence has the widest interval of the factor's unit and a null mid.
     """
-    context = context_at(catalog, issuer_ids, as_of)
     chosen = list(catalog.factors) if factor_ids is None else list(factor_ids)
+    context = context_at(catalog, issuer_ids, as_of, chosen)
     rows = [
         _row(catalog.factors[factor_id], answer)
         for factor_id in chosen
@@ -52,7 +53,7 @@ def score_issuers(
     if not rows:
         return empty(FactorScores)
     order = {factor_id: i for i, factor_id in enumerate(chosen)}
-    frame = pl.DataFrame(rows, schema=empty(FactorScores).schema)
+    frame = columns_of(rows, empty(FactorScores).schema)
     frame = frame.sort(
         "issuer_id",
         pl.col("factor_id").replace_strict(order, return_dtype=pl.Int64),
@@ -77,11 +78,17 @@ def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
     )
 
 
-def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Context:
-    """Return the facts of a day in the shape that the kinds read."""
+def context_at(
+    catalog: Catalog,
+    issuer_ids: Sequence[str],
+    as_of: date,
+    factor_ids: Sequence[str] | None = None,
+) -> Context:
+    """Return the facts of a day in the shape that the kinds read, the network walked once for all factors."""
+    factors = [catalog.factors[name] for name in (factor_ids or catalog.factors)]
     resolved = resolve(catalog.evidence, as_of)
     statuses = list_status_at(catalog, as_of)
-    return Context(
+    context = Context(
         as_of=as_of,
         issuer_ids=tuple(sorted(set(issuer_ids))),
         resolved={(row["subject"], row["measure"]): row for row in resolved.iter_rows(named=True)},
@@ -89,8 +96,10 @@ def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Cont
             (row["issuer_id"], row["list_id"]): row for row in statuses.iter_rows(named=True)
         },
         screened=frozenset(catalog.screened.select("issuer_id", "list_id").iter_rows()),
-        graph=build_graph(catalog.links_at(as_of), catalog.nodes),
+        graph=catalog.graph_at(as_of),
+        countries=dict(catalog.master.issuers.select("issuer_id", "country").iter_rows()),
     )
+    return replace(context, walks=factor_walks(factors, context))
 
 
 def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -128,7 +137,6 @@ def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.Data
 
 
 def _row(factor: FactorDefinition, answer: Answer) -> dict[str, object]:
-    tier = answer.tier or (None, None, None, None)
     return {
         "issuer_id": answer.issuer_id,
         "factor_id": factor.id,
@@ -139,13 +147,20 @@ def _row(factor: FactorDefinition, answer: Answer) -> dict[str, object]:
         "unit": factor.unit_of(answer.basis),
         "status": answer.status,
         "grade": answer.grade,
-        "tier_0": tier[0],
-        "tier_1": tier[1],
-        "tier_2": tier[2],
-        "tier_3plus": tier[3],
+        **dict(zip(_TIERS, answer.tier or (None,) * 4, strict=True)),
+        **_interval("critical", answer.critical),
+        **_interval("walk", answer.walk),
+        **_interval("disclosed", answer.disclosed),
         "known_on": answer.known_on,
         "age_days": answer.age_days,
         "stale": answer.age_days is not None and answer.age_days > factor.stale_after_days,
         "evidence_ids": list(answer.evidence_ids),
         "note": answer.note,
     }
+
+
+_TIERS = ("tier_0", "tier_1", "tier_2", "tier_3plus")
+
+
+def _interval(name: str, value: Triple | None) -> dict[str, float | None]:
+    return dict(zip((f"{name}_lo", f"{name}_mid", f"{name}_hi"), value or (None,) * 3, strict=True))

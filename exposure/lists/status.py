@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -200,8 +201,13 @@ def _stricter(rule: Row) -> dict[str, Any]:
 
 
 def _blank(key: Key) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(ListStatus.columns())
+    row: dict[str, Any] = dict.fromkeys(_columns())
     return row | {"issuer_id": key[0], "list_id": key[1], "link_ids": []}
+
+
+@cache
+def _columns() -> tuple[str, ...]:
+    return tuple(ListStatus.columns())
 
 
 def _ended(as_of: date) -> pl.Expr:

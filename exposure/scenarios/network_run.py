@@ -9,21 +9,20 @@ Symbols: ψ shock on a node; s share of a supplier within an input kind; h outpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 
-from exposure.factors.graph import SupplyGraph, walk
+from exposure.factors.graph import SupplyGraph
 from exposure.factors.kinds import TRACED_WELL
+from exposure.factors.recipes import End, fitted, recipes
+from exposure.factors.walks import walk
 from exposure.scenarios.definitions import Range
 from exposure.scenarios.propagation import WeeklyNetwork, propagate, weekly_network
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Triple = tuple[float, float, float]
-UNKNOWN = {"lo": 0.0, "mid": 0.0, "hi": 1.0}
-OUTSIDE = "other_inputs"
 
 
 def network_losses(
@@ -61,7 +60,7 @@ def network_losses(
     psi = np.array([*(shocks.get(name, 0.0) for name in graph.node_ids), 0.0])
     ranking: FloatArray = np.zeros(psi.size)
 
-    def run(end: str, exponent: float) -> FloatArray:
+    def run(end: End, exponent: float) -> FloatArray:
         network = weekly_reading(graph, end, lag, exponent, ranking)
         return propagate(network, psi, horizons=[weeks]).loss_at(weeks)
 
@@ -78,7 +77,7 @@ def network_losses(
 
 
 def weekly_reading(
-    graph: SupplyGraph, end: str, lag: int, rho: float, ranking: FloatArray
+    graph: SupplyGraph, end: End, lag: int, rho: float, ranking: FloatArray
 ) -> WeeklyNetwork:
     """Return the weekly network under one reading of the links.
 
@@ -95,13 +94,7 @@ def weekly_reading(
     WeeklyNetwork
         Over the nodes of the graph and one more, never shocked, that supplies what no link names.
     """
-    position = {name: i for i, name in enumerate(graph.node_ids)}
-    elsewhere = len(position)
-    bought = graph.links.filter(pl.col("supplier") != OUTSIDE)
-    groups = bought.sort("customer", "input_kind", "supplier").partition_by(
-        "customer", "input_kind", maintain_order=True
-    )
-    weights = _weights(groups, end)
+    elsewhere = len(graph.node_ids)
     supplier: list[int] = []
     customer: list[int] = []
     kind: list[int] = []
@@ -109,19 +102,18 @@ def weekly_reading(
     weight: list[float] = []
     cover: list[float] = []
     critical: list[str] = []
-    for number, (group, size) in enumerate(zip(groups, weights, strict=True)):
-        records = group.to_dicts()
-        at = [position[record["supplier"]] for record in records]
-        taken = _shares(records, end, ranking[at])
-        stock = max(record[f"cover_weeks_{end}"] or 0.0 for record in records)
-        for node, part in zip([*at, elsewhere], [*taken, max(0.0, 1.0 - sum(taken))], strict=True):
+    for number, item in enumerate(recipes(graph, end)):
+        taken = fitted(item.shares, ranking[list(item.suppliers)].tolist(), end)
+        stock = max(record[f"cover_weeks_{end}"] or 0.0 for record in item.records)
+        outside = (elsewhere, max(0.0, 1.0 - sum(taken)))
+        for node, part in [*zip(item.suppliers, taken, strict=True), outside]:
             supplier.append(node)
-            customer.append(position[records[0]["customer"]])
+            customer.append(item.customer)
             kind.append(number)
             share.append(part)
-            weight.append(size * part)
+            weight.append(item.weight * part)
             cover.append(stock)
-            critical.append(records[0]["criticality"])
+            critical.append(item.criticality)
     return weekly_network(
         elsewhere + 1,
         supplier,
@@ -135,53 +127,6 @@ def weekly_reading(
         rho=rho,
         names=[*graph.node_ids, "elsewhere"],
     )
-
-
-def _shares(records: Sequence[Mapping[str, Any]], end: str, ranking: FloatArray) -> list[float]:
-    """Return the shares within the kind: as stated, else in proportion to cost; at most 1 in all."""
-    stated = [record[f"kind_{end}"] for record in records]
-    if any(value is not None for value in stated):
-        values = [UNKNOWN[end] if value is None else float(value) for value in stated]
-    else:
-        costs = [record["mid"] if record["mid"] is not None else record[end] for record in records]
-        known = [UNKNOWN[end] if value is None else float(value) for value in costs]
-        total = sum(known)
-        values = [value / total if total > 0 else 0.0 for value in known]
-    total = sum(values)
-    if total <= 1.0:
-        return values
-    if end != "hi":
-        return [value / total for value in values]
-    room, taken = 1.0, [0.0] * len(values)
-    for i in sorted(range(len(values)), key=lambda i: (-ranking[i], i)):
-        taken[i] = min(values[i], room)
-        room -= taken[i]
-    return taken
-
-
-def _weights(groups: Sequence[pl.DataFrame], end: str) -> list[float]:
-    """Return per kind the part of output (ordinary) or of cost (important) that hangs on it, at most 1 a customer."""
-    sizes = [_weight(group.to_dicts(), end) for group in groups]
-    total: dict[str, float] = {}
-    for group, size in zip(groups, sizes, strict=True):
-        name = group["customer"][0]
-        total[name] = total.get(name, 0.0) + size
-    return [
-        size / max(1.0, total[group["customer"][0]])
-        for group, size in zip(groups, sizes, strict=True)
-    ]
-
-
-def _weight(records: Sequence[Mapping[str, Any]], end: str) -> float:
-    if records[0]["criticality"] == "essential":
-        return 0.0  # an essential input binds whole, whatever it costs
-    stated = [record[f"output_{end}"] for record in records if record[f"output_{end}"] is not None]
-    if stated:
-        return max(float(value) for value in stated)
-    if end == "hi" and any(record["output_lo"] is not None for record in records):
-        return 1.0
-    costs = [record[end] for record in records]
-    return min(1.0, sum(UNKNOWN[end] if value is None else float(value) for value in costs))
 
 
 def _spared(graph: SupplyGraph, shocks: Mapping[str, float]) -> set[str]:

@@ -18,7 +18,7 @@ from exposure.errors import ScenarioError, check_names
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN
 from exposure.factors.evidence import resolve
-from exposure.factors.graph import SupplyGraph, build_graph
+from exposure.factors.graph import SupplyGraph
 from exposure.factors.scoring import score_issuers
 from exposure.portfolios.holdings import Book
 from exposure.risk import RiskModel, as_matrices
@@ -252,7 +252,7 @@ def _world(book: Book, catalog: Catalog, chosen: Sequence[ScenarioDefinition]) -
         listings=tuple(sorted(listings)),
         issuer_of=issuer_of,
         facts=facts,
-        graph=build_graph(catalog.links_at(book.as_of), catalog.nodes),
+        graph=catalog.graph_at(book.as_of),
         domestic_share=shares,
         assumptions=assumptions,
     )
