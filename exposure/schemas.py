@@ -375,7 +375,9 @@ class FactorScores(dy.Schema):
     tier_1 = dy.Float64(nullable=True)
     tier_2 = dy.Float64(nullable=True)
     tier_3plus = dy.Float64(nullable=True)
-    critical_lo = dy.Float64(nullable=True)  # output lost if the factor is fully cut, no substitution
+    critical_lo = dy.Float64(
+        nullable=True
+    )  # output lost if the factor is fully cut, no substitution
     critical_mid = dy.Float64(nullable=True)
     critical_hi = dy.Float64(nullable=True)
     walk_lo = dy.Float64(nullable=True)  # what the links alone say, where a filing speaks too
@@ -443,6 +445,46 @@ class FactorExposures(dy.Schema):
     benchmark_coverage = dy.Float64(nullable=True)
     active = dy.Float64(nullable=True)
     sign = dy.String()  # harm, gain, two_sided, mitigant
+
+
+class ExposureBands(dy.Schema):
+    """How far an exposure moves when every fact errs inside its interval; all in the factor's unit."""
+
+    factor_id = dy.String(primary_key=True)
+    basis = dy.String(primary_key=True)
+    unit = dy.String()
+    mid = dy.Float64()
+    band_lo = dy.Float64()  # 5% of the draws lie below
+    band_hi = dy.Float64()  # 5% of the draws lie above
+    sd = dy.Float64(min=0)  # of the draws, each fact shared by all that rest on it
+    sd_independent = dy.Float64(min=0)  # bracket: every score errs on its own
+    sd_common = dy.Float64(min=0)  # bracket: all err alike
+    sd_mixed = dy.Float64(min=0)  # bracket: correlation 0.3
+    largest_item = dy.String(nullable=True)  # the fact with the largest part in the variance
+    largest_share = dy.Float64(nullable=True)
+    issuers = dy.Int64()  # whose score has a mid
+    draws = dy.Int64()
+
+
+class ResearchPoints(dy.Schema):
+    """A data point that makes a factor exposure uncertain; ``width`` adds up to the width of the exposure."""
+
+    factor_id = dy.String(primary_key=True)
+    point_id = dy.String(primary_key=True)
+    kind = dy.String()  # link, suppliers, customers, figure, screening
+    subject = dy.String()  # issuer or node
+    about = dy.String()
+    width = dy.Float64(min=0)  # part of Σ weight · (hi − lo), in the factor's unit
+    share = dy.Float64()  # of the exposure's whole width
+    moves = dy.Float64(nullable=True)  # how far the point exposure can move
+    unit = dy.String()
+    lo = dy.Float64(nullable=True)  # what is known of the data point now
+    mid = dy.Float64(nullable=True)
+    hi = dy.Float64(nullable=True)
+    grade = dy.String(nullable=True)
+    status = dy.String()
+    evidence_ids = dy.List(dy.String())
+    look_at = dy.String()
 
 
 class Contributions(dy.Schema):
@@ -623,6 +665,8 @@ TABLES: dict[str, type[dy.Schema]] = {
     "score.positions": PositionScores,
     "score.factors": FactorExposures,
     "score.contributions": Contributions,
+    "score.bands": ExposureBands,
+    "data.next": ResearchPoints,
     "stress.positions": ScenarioReturns,
     "stress.portfolio": ScenarioResults,
     "risk.loadings": RiskLoadings,

@@ -13,7 +13,9 @@ from exposure.factors.catalog import Catalog
 from exposure.factors.derivations import references
 from exposure.factors.evidence import visible
 from exposure.factors.ledger import rows_by
-from exposure.factors.scoring import score_issuers
+from exposure.factors.explain_walk import link_flows
+from exposure.factors.research import research_list
+from exposure.factors.scoring import context_at, scores_in
 from exposure.portfolios.securities import SecurityMaster
 
 STEP_SCHEMA = {
@@ -51,6 +53,11 @@ class Explanation:
         :class:`~exposure.schemas.FactorScores` of the issuer.
     steps
         One row a fact, in reading order; ``depth`` indents what a derived figure is made of.
+    flows
+        Through which links a walked score comes, the strongest first; see
+        :func:`exposure.factors.explain_walk.link_flows`.
+    research
+        :class:`~exposure.schemas.ResearchPoints` of this issuer alone: which fact would narrow its interval most.
     """
 
     issuer_id: str
@@ -60,6 +67,8 @@ class Explanation:
     as_of: date
     scores: pl.DataFrame
     steps: pl.DataFrame
+    flows: pl.DataFrame
+    research: pl.DataFrame
 
 
 def explain(
@@ -88,7 +97,8 @@ def explain(
     if factor_id is not None:
         check_names([factor_id], catalog.factors, "factor")
     chosen = None if factor_id is None else [factor_id]
-    scores = score_issuers(catalog, [issuer_id], as_of, chosen)
+    context = context_at(catalog, [issuer_id], as_of, chosen)
+    scores = scores_in(catalog, context, chosen)
     reader = _Reader(catalog, as_of)
     steps = [step for row in scores.iter_rows(named=True) for step in reader.steps(row)]
     names = catalog.names()[issuer_id]
@@ -100,6 +110,8 @@ def explain(
         as_of=as_of,
         scores=scores,
         steps=pl.DataFrame(steps, schema=STEP_SCHEMA),
+        flows=link_flows(catalog, context, issuer_id),
+        research=research_list(catalog, {issuer_id: 1.0}, as_of, chosen, context=context),
     )
 
 
@@ -170,8 +182,9 @@ class _Reader:
             self._inputs(out, score, row["formula"], depth)
         elif fact in self._links:
             row = self._links[fact]
-            out.append(self._link_step(score, row, depth))
-            self._inputs(out, score, row["formula"], depth)
+            step = self._link_step(score, row, depth)
+            out.append(step)
+            self._inputs(out, score, step["formula"], depth)
         elif fact in self._lists:
             out.append(self._list_step(score, self._lists[fact], depth))
         elif fact.startswith("screened:"):
@@ -217,7 +230,9 @@ class _Reader:
         )
 
     def _link_step(self, score: dict[str, Any], row: dict[str, Any], depth: int) -> dict[str, Any]:
-        same = ("lo", "mid", "hi", "formula", "grade", "status", "known_on", "locator", "note")
+        same = ("grade", "status", "known_on", "locator", "note")
+        sales = self._catalog.factors[score["factor_id"]].walks_sales
+        base = "sales_" if sales else ""
         return _step(
             score,
             depth,
@@ -225,7 +240,9 @@ class _Reader:
             row["link_id"],
             subject=f"{self._name(row['supplier'])} → {self._name(row['customer'])}",
             measure=row["input_kind"],
-            unit="fraction of total cost",
+            unit="fraction of revenue" if sales else "fraction of total cost",
+            formula=row["sales_formula" if sales else "formula"],
+            **{end: row[f"{base}{end}"] for end in ("lo", "mid", "hi")},
             **{name: row[name] for name in same},
             **self._source(row["source_id"]),
         )

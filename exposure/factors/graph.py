@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import sparse
 
 from exposure.factors.evidence import DAYS_PER_YEAR
@@ -113,7 +114,7 @@ def build_graph(
     customer = np.array([position[row["customer"]] for row in rows], dtype=np.int64)
     n = len(names)
 
-    def matrix(column: str, unknown: float, side: Side, used: Vector) -> Csr:
+    def matrix(column: str, unknown: float, side: Side, used: NDArray[np.int64]) -> Csr:
         values = np.array(
             [unknown if row[column] is None else row[column] for row in rows], dtype=np.float64
         )
@@ -124,7 +125,7 @@ def build_graph(
         found.eliminate_zeros()
         return found
 
-    bought = np.arange(len(rows))
+    bought = np.arange(len(rows), dtype=np.int64)
     sold = np.array([i for i, row in enumerate(rows) if _states_sales(row)], dtype=np.int64)
     with_links = set(customer.tolist())
     inside = set(ends)
@@ -223,7 +224,7 @@ def _states_sales(row: Mapping[str, Any]) -> bool:
     return any(row[f"sales_{end}"] is not None for end in ("lo", "mid", "hi"))
 
 
-def _steps(at: Vector, rows: Vector) -> dict[int, tuple[int, ...]]:
+def _steps(at: NDArray[np.int64], rows: NDArray[np.int64]) -> dict[int, tuple[int, ...]]:
     found: dict[int, list[int]] = {}
     for row in rows.tolist():
         found.setdefault(int(at[row]), []).append(row)

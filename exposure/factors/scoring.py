@@ -41,8 +41,14 @@ def score_issuers(
     Missing values
         An issuer without evidence has the widest interval of the factor's unit and a null mid.
     """
+    return scores_in(catalog, context_at(catalog, issuer_ids, as_of, factor_ids), factor_ids)
+
+
+def scores_in(
+    catalog: Catalog, context: Context, factor_ids: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Score the issuers of a context; see :func:`score_issuers`."""
     chosen = list(catalog.factors) if factor_ids is None else list(factor_ids)
-    context = context_at(catalog, issuer_ids, as_of, chosen)
     rows = [
         _row(catalog.factors[factor_id], answer)
         for factor_id in chosen
