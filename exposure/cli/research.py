@@ -39,7 +39,7 @@ def next_command(
 
     chosen = chosen_format(kind, as_json)
     catalog = load_catalog(content)
-    book = load_holdings(holdings, as_of=parse_date(as_of), content=catalog.root)
+    book = load_holdings(holdings, as_of=parse_date(as_of), content=content)
     points = research(book, catalog, factors=factor or None)
     if chosen == "json":
         emit_json({"as_of": book.as_of, "rows": points.to_dicts()}, output)

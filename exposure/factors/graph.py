@@ -33,8 +33,9 @@ class SupplyGraph:
         point counts as 0 in ``a_mid``: read it with what is traced.
     r_lo, r_mid, r_hi
         R, fractions of revenue; only links that state a share of sales take part.
-    terminal
-        1 where a walk up ends because the node is no company (a capability, a demand pool, cost outside the graph).
+    terminal, sales_terminal
+        1 where a walk ends because the node is no company (a capability, a demand pool, cost outside the graph), up the
+        suppliers or down the customers.
     links
         :class:`~exposure.schemas.Links` of the day, intervals widened for their age.
     ends
@@ -50,6 +51,7 @@ class SupplyGraph:
     r_mid: Csr
     r_hi: Csr
     terminal: Vector
+    sales_terminal: Vector
     links: pl.DataFrame
     ends: tuple[str, ...] = ()
     rows: tuple[dict[str, Any], ...] = ()
@@ -67,6 +69,10 @@ class SupplyGraph:
         if side == "cost":
             return self.a_lo, self.a_mid, self.a_hi
         return self.r_lo, self.r_mid, self.r_hi
+
+    def ending(self, side: Side) -> Vector:
+        """Return 1 where a walk of this side ends at a node that is no company."""
+        return self.terminal if side == "cost" else self.sales_terminal
 
     def starts(self, side: Side) -> Mapping[int, tuple[int, ...]]:
         """Return node → numbers of the links that leave it on a walk: purchases by cost, customers by sales."""
@@ -127,11 +133,12 @@ def build_graph(
 
     bought = np.arange(len(rows), dtype=np.int64)
     sold = np.array([i for i, row in enumerate(rows) if _states_sales(row)], dtype=np.int64)
-    with_links = set(customer.tolist())
-    inside = set(ends)
-    terminal = np.array(
-        [1.0 if name in inside and at not in with_links else 0.0 for at, name in enumerate(names)]
-    )
+    inside = {position[name] for name in ends}
+
+    def terminal(starts: NDArray[np.int64]) -> Vector:
+        ends_here = inside - set(starts.tolist())
+        return np.array([1.0 if at in ends_here else 0.0 for at in range(n)])
+
     return SupplyGraph(
         tuple(names),
         position,
@@ -141,7 +148,8 @@ def build_graph(
         matrix("sales_lo", 0.0, "sales", sold),
         matrix("sales_mid", 0.0, "sales", sold),
         matrix("sales_hi", 1.0, "sales", sold),
-        terminal,
+        terminal(customer),
+        terminal(supplier[sold]),
         links,
         tuple(ends),
         rows,

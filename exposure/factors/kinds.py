@@ -213,7 +213,7 @@ def _from_record(
 
 
 def _from_walk(factor: FactorDefinition, issuer: str, at: int, path: FactorWalk) -> Answer:
-    walk, evidence = path.walk, path.evidence(at)
+    walk, evidence = path.own(at), path.evidence(at)
     lo, hi = float(walk.lo[at]), float(walk.hi[at])
     answer = Answer(
         issuer_id=issuer,

@@ -28,6 +28,7 @@ class Settled:
 
     interval: Whole
     verdict: str
+    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,19 @@ class FactorWalk:
         """Return whether costs or sales were walked."""
         return self.question.side
 
+    @property
+    def fixed(self) -> frozenset[int]:
+        """Return the nodes whose disclosed figure stands in for their links."""
+        return frozenset(at for at, found in self.settled.items() if found.verdict != "links")
+
     def rows(self, at: int) -> list[int]:
-        """Return the numbers of the links on the way from a node."""
-        return links_between(self.graph, self.graph.reach(self.side, at), self.goal, self.side)
+        """Return the numbers of the links on the way from a node; its own links count even if it has an answer."""
+        goal = self.goal if not self.goal.get(at, False) else {**self.goal, at: False}
+        return links_between(self.graph, self.graph.reach(self.side, at), goal, self.side)
+
+    def own(self, at: int) -> Walk:
+        """Return the walk that says what a node's links alone say of it."""
+        return self.plain if at in self.fixed else self.walk
 
     def evidence(self, at: int) -> LinkEvidence:
         """Return what the walk from a node rests on."""
@@ -88,14 +99,23 @@ class FactorWalk:
         numbers = self.rows(at)
         used = [self.graph.rows[i] for i in numbers or self.graph.starts(self.side)[at]]
         point = "mid" if self.side == "cost" else "sales_mid"
+        ids = sorted(row["link_id"] for row in used)
+        # a supplier's disclosed figure stands in for its links, so the walk rests on it
+        figures = [
+            self.settled[node].record
+            for node in self.graph.reach(self.side, at)
+            if node != at and node in self.fixed
+        ]
+        ids += sorted({name for record in figures for name in record["evidence_ids"]})
+        rests_on = [*used, *figures]
         return LinkEvidence(
-            link_ids=tuple(sorted(row["link_id"] for row in used)),
+            link_ids=tuple(ids),
             on_the_way=bool(numbers),
             gaps=tuple(sorted(row["link_id"] for row in used if row[point] is None)),
-            grade=max(row["grade"] for row in used),
-            known_on=max(row["known_on"] for row in used),
-            age_days=(self.as_of - min(row["valid_from"] for row in used)).days,
-            imputed=any(row["status"] == "imputed" for row in used),
+            grade=max(row["grade"] for row in rests_on),
+            known_on=max(row["known_on"] for row in rests_on),
+            age_days=(self.as_of - min(row["valid_from"] for row in rests_on)).days,
+            imputed=any(row["status"] == "imputed" for row in rests_on),
         )
 
     def critical_at(self, at: int) -> tuple[float, float | None, float] | None:
@@ -104,7 +124,7 @@ class FactorWalk:
             return None
         lo, mid, hi = (float(part[at]) for part in self.critical)
         known = self.evidence(at)
-        walk = self.walk
+        walk = self.own(at)
         unknown = not known.on_the_way or bool(known.gaps)
         return (
             max(lo, float(walk.lo[at])),
@@ -157,7 +177,16 @@ def factor_walks(factors: Sequence[FactorDefinition], context: Context) -> dict[
             plain[i],
             losses.get(i),
             settled[i],
-            reaching(graph, sorted(questions[i].phi), questions[i].side),
+            reaching(
+                graph,
+                sorted(
+                    {
+                        *questions[i].phi,
+                        *(at for at, found in settled[i].items() if found.verdict != "links"),
+                    }
+                ),
+                questions[i].side,
+            ),
         )
         for i, factor in enumerate(asking)
     }
@@ -218,11 +247,13 @@ def _settle(
         low, high = max(0.0, low), min(1.0, high)
         mid = float(record["mid"])
         if at not in graph.starts(question.side):
-            found[at] = Settled((low, mid, high), "agree")
+            found[at] = Settled((low, mid, high), "agree", record)
             continue
         both = max(low, float(walk.lo[at])), min(high, float(walk.hi[at]))
         if both[0] <= both[1]:
-            found[at] = Settled((both[0], min(both[1], max(both[0], mid)), both[1]), "agree")
+            found[at] = Settled(
+                (both[0], min(both[1], max(both[0], mid)), both[1]), "agree", record
+            )
             continue
         rows = [graph.rows[i] for i in graph.starts(question.side)[at]]
         links = (
@@ -230,7 +261,7 @@ def _settle(
             -max(row["known_on"] for row in rows).toordinal(),
         )
         ours = (record["grade"], -record["known_on"].toordinal())
-        found[at] = Settled((low, mid, high), "links" if links < ours else "disclosed")
+        found[at] = Settled((low, mid, high), "links" if links < ours else "disclosed", record)
     return found
 
 

@@ -228,7 +228,7 @@ def _along_the_walk(
     for issuer, weight in held.items():
         w[graph.position[issuer]] = weight
     a_lo, a_mid, a_hi = graph.shares(path.side)
-    parts = width_parts(low, high, a_lo, a_hi, w, 1.0 - graph.terminal, stops=stops)
+    parts = width_parts(low, high, a_lo, a_hi, w, 1.0 - graph.ending(path.side), stops=stops)
     moves = research_priority(middle, a_mid, a_lo, a_hi, w)
     shift = dict(zip(zip(moves.customer, moves.supplier, strict=True), moves.value, strict=True))
     rows = _rows_between(graph, path)

@@ -244,7 +244,7 @@ class _Network:
             values[:, node] = facts.pert(f"{graph.node_ids[node]} {path.side}", lo, mid, hi)
         outside = (1.0 - phi) * (1.0 - stops)
         at, to, shares = self._links(path)
-        ends = np.maximum(graph.terminal, stops)
+        ends = np.maximum(graph.ending(path.side), stops)
         out = np.empty((facts.draws, n))
         for start in range(0, facts.draws, CHUNK):
             part = slice(start, min(start + CHUNK, facts.draws))

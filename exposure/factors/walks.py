@@ -106,7 +106,7 @@ def _one_side(graph: SupplyGraph, side: Side, questions: Sequence[Question]) -> 
     a_lo, a_mid, a_hi = graph.shares(side)
     points = walk_matrix(a_mid, 1.0, graph.node_ids)
     goes_on = (1.0 - middle) * (1.0 - stops)
-    known = np.maximum(middle, np.maximum(stops, graph.terminal[:, None]))
+    known = np.maximum(middle, np.maximum(stops, graph.ending(side)[:, None]))
     both = absorb(
         np.hstack([known, middle]), np.hstack([(1.0 - known) * (1.0 - stops), goes_on]), points
     )
@@ -116,7 +116,7 @@ def _one_side(graph: SupplyGraph, side: Side, questions: Sequence[Question]) -> 
     rest = np.maximum(0.0, x - middle - first - second)
     rest[rest < 4 * np.finfo(np.float64).eps] = 0.0
     bounds = first_hit_bounds(
-        low, high, a_lo, a_hi, 1.0 - graph.terminal, stops=stops, names=graph.node_ids
+        low, high, a_lo, a_hi, 1.0 - graph.ending(side), stops=stops, names=graph.node_ids
     )
     mid = np.clip(
         x * np.divide(1.0, traced, out=np.zeros_like(x), where=traced > 0), bounds.lo, bounds.hi

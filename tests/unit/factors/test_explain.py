@@ -1,5 +1,6 @@
 """From a number to its sources, on the shipped content."""
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from exposure.errors import UsageError
 from exposure.factors.explain import explain, find_issuer
+from exposure.factors.explain_walk import changes
 from exposure.factors.ledger import evidence_ledger
 
 DAY = date(2025, 1, 24)
@@ -85,3 +87,61 @@ def test_the_ledger_holds_every_fact_a_score_names_and_what_it_is_made_of(catalo
     assert "xiangjiang_kunpeng.revenue.2024h1" in ids
     assert ledger.filter(pl.col("known_on") > DAY).is_empty()
     assert ledger.filter(pl.col("kind") == "evidence")["publisher"].null_count() == 0
+
+
+SUGON = ("603019.SH", "foundry_node_dependence")
+
+
+def test_a_walked_score_shows_what_carries_it(catalog):
+    found = explain(catalog, *SUGON, as_of=DAY)
+    (score,) = found.scores.to_dicts()
+    flows = found.flows.filter(pl.col("factor_id") == SUGON[1])
+
+    tiers = sum(score[f"tier_{name}"] for name in ("0", "1", "2", "3plus"))
+    assert tiers == pytest.approx(score["mid"])
+    assert score["critical_mid"] >= score["mid"]
+    assert {"sugon.processors.hygon", "hygon.advanced_foundry.foreign_foundry_16nm"} <= set(
+        flows["link_id"]
+    )
+    assert flows["flow"].drop_nulls().max() <= score["mid"] + 1e-9
+    assert (flows["lo"] <= flows["printed_lo"] + 1e-12).fill_null(True).all()
+    assert found.research["factor_id"].unique().to_list() == [SUGON[1]]
+
+
+def test_two_days_differ_exactly_by_what_became_known_between(catalog):
+    before, after = date(2024, 6, 30), DAY
+    then, now = (explain(catalog, *SUGON, as_of=day) for day in (before, after))
+    carrying = pl.col("kind").is_in(["evidence", "derived", "link", "list", "screened"])
+
+    found = changes(catalog, then.steps, now.steps, before, after)
+
+    new = set(now.steps.filter(carrying)["id"]) - set(then.steps.filter(carrying)["id"])
+    gone = set(then.steps.filter(carrying)["id"]) - set(now.steps.filter(carrying)["id"])
+    assert set(found.filter(pl.col("change") == "new")["id"]) == new
+    assert set(found.filter(pl.col("change") == "gone")["id"]) == gone
+    assert new
+    # Take away what became known in between, and the later day says what the earlier did, but for age.
+    late = {
+        row["id"]
+        for row in found.iter_rows(named=True)
+        if row["known_on"] and row["known_on"] > before
+    }
+    assert late
+    blind = replace(
+        catalog,
+        evidence=catalog.evidence.filter(
+            pl.col("known_on").is_null() | (pl.col("known_on") <= before)
+        ),
+        links=catalog.links.filter(pl.col("known_on") <= before),
+        list_links=catalog.list_links.filter(pl.col("known_on") <= before),
+    )
+    again = explain(blind, *SUGON, as_of=after)
+    assert set(again.steps.filter(carrying)["id"]) == set(then.steps.filter(carrying)["id"])
+    for row in found.filter(pl.col("change") == "new").iter_rows(named=True):
+        assert row["known_on"] is None or row["known_on"] <= after
+
+
+def test_the_same_day_twice_shows_no_change(catalog):
+    found = explain(catalog, *SUGON, as_of=DAY)
+
+    assert changes(catalog, found.steps, found.steps, DAY, DAY).is_empty()
