@@ -317,7 +317,7 @@ class _Problem:
 
     def highest(self) -> tuple[Vector, int, float]:
         """Return the upper bound of each factor, the most rounds it took, and what one more would add."""
-        rows, columns, _ = self.optional
+        rows = self.optional[0]
         constant = self.high + self.outside_high * (self.room * self.rest)[:, None]
         hi = absorb(constant, self.outside_high, csr(self.floor * self.delta))
         # No supplier can be worse than a bill that may be the factor itself: there every free yuan stays unspent.

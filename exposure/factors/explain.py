@@ -12,8 +12,8 @@ from exposure.errors import UsageError, check_names
 from exposure.factors.catalog import Catalog
 from exposure.factors.derivations import references
 from exposure.factors.evidence import visible
-from exposure.factors.ledger import rows_by
 from exposure.factors.explain_walk import link_flows
+from exposure.factors.ledger import rows_by
 from exposure.factors.research import research_list
 from exposure.factors.scoring import context_at, scores_in
 from exposure.portfolios.securities import SecurityMaster

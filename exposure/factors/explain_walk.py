@@ -204,6 +204,8 @@ def _why_new(row: Mapping[str, Any] | None, before: date) -> dict[str, Any]:
 def _why_gone(row: Mapping[str, Any] | None, after: date) -> dict[str, Any]:
     if row is None:
         return {"why": "no longer asked", "known_on": None, "valid_from": None}
-    ended = row["valid_to"] is not None and row["valid_to"] <= after
-    why = f"ended on {row['valid_to'].isoformat()}" if ended else "gave way to a newer fact"
+    end = row["valid_to"]
+    why = "gave way to a newer fact"
+    if isinstance(end, date) and end <= after:
+        why = f"ended on {end.isoformat()}"
     return {"why": why, "known_on": row["known_on"], "valid_from": row["valid_from"]}

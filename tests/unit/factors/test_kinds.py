@@ -7,8 +7,8 @@ import pytest
 from exposure.factors.definitions import FactorDefinition
 from exposure.factors.evidence import resolve
 from exposure.factors.graph import build_graph, links_on_the_way
-from exposure.factors.walks import walk
 from exposure.factors.kinds import Context, disclosed_share, hazard, list_status, walked_share
+from exposure.factors.walks import walk
 from tests.factories import REPORT_DAY, evidence, evidence_frame, link, links_frame, nodes_frame
 
 
