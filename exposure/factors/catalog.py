@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -39,6 +39,9 @@ from exposure.schemas import (
     typed_from_text,
     validated,
 )
+
+T = TypeVar("T")
+DAYS_REMEMBERED = 4
 
 
 class Subjects(dy.Schema):
@@ -83,6 +86,9 @@ class Catalog:
     editions: pl.DataFrame
     scenario_files: tuple[TomlFile, ...]
     link_drift: Mapping[str, float] = field(default_factory=dict[str, float])
+    _days: dict[date, Any] = field(
+        default_factory=dict[date, Any], init=False, repr=False, compare=False
+    )
 
     def evidence_at(self, as_of: date) -> pl.DataFrame:
         """Return the evidence rows known and valid on ``as_of``."""
@@ -91,6 +97,18 @@ class Catalog:
     def links_at(self, as_of: date) -> pl.DataFrame:
         """Return the supply links known and valid on ``as_of``, one a flow."""
         return current_links(self.links, as_of)
+
+    def remembered(self, as_of: date, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` gives for a day, done once: a catalog never changes, so neither does its day.
+
+        The last few days are kept; a catalog with other facts (``dataclasses.replace``) starts empty.
+        """
+        if as_of not in self._days:
+            while len(self._days) >= DAYS_REMEMBERED:
+                self._days.pop(next(iter(self._days)), None)
+            self._days[as_of] = compute()
+        found: T = self._days[as_of]
+        return found
 
     def graph_at(self, as_of: date) -> SupplyGraph:
         """Return the supply network of a day, its intervals widened for age."""

@@ -115,12 +115,24 @@ def resolve(evidence: pl.DataFrame, as_of: date) -> pl.DataFrame:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in rows.iter_rows(named=True):
         groups.setdefault((record["subject"], record["measure"]), []).append(record)
-    return columns_of([_settle(records) for records in groups.values()], _RESOLVED)
+    settled = [_settle(records) for records in groups.values()]
+    return frame_of({name: [row[name] for row in settled] for name in _RESOLVED}, _RESOLVED)
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Return rows as a frame, built column by column: several times faster than from dictionaries."""
-    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=dict(schema))
+def frame_of(columns: Mapping[str, Sequence[object]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Return columns as a frame with the types of ``schema``, in its order."""
+    return pl.DataFrame([_column(name, columns[name], kind) for name, kind in schema.items()])
+
+
+_GLUE = "\x1f"  # the unit separator stands in no id
+
+
+def _column(name: str, values: Sequence[Any], kind: Any) -> pl.Series:
+    """Return one column; lists of ids are joined and split again, since a list a row is slow to build."""
+    if kind != pl.List(pl.String):
+        return pl.Series(name, values, dtype=kind)
+    glued = pl.Series(name, [_GLUE.join(ids) for ids in values], dtype=pl.String)
+    return glued.str.split(_GLUE).list.eval(pl.element().filter(pl.element() != ""))
 
 
 _RESOLVED: dict[str, Any] = {

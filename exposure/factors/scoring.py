@@ -10,8 +10,8 @@ import polars as pl
 
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
-from exposure.factors.evidence import columns_of, resolve
-from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context, Triple
+from exposure.factors.evidence import frame_of, resolve
+from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
 from exposure.factors.paths import factor_walks
 from exposure.lists.ownership import ownership_reach
 from exposure.lists.status import list_status
@@ -49,17 +49,17 @@ def scores_in(
 ) -> pl.DataFrame:
     """Score the issuers of a context; see :func:`score_issuers`."""
     chosen = list(catalog.factors) if factor_ids is None else list(factor_ids)
-    rows = [
-        _row(catalog.factors[factor_id], answer)
+    found = [
+        (catalog.factors[factor_id], answer)
         for factor_id in chosen
         for answer in KIND_FUNCTIONS[catalog.factors[factor_id].kind](
             catalog.factors[factor_id], context
         )
     ]
-    if not rows:
+    if not found:
         return empty(FactorScores)
     order = {factor_id: i for i, factor_id in enumerate(chosen)}
-    frame = columns_of(rows, empty(FactorScores).schema)
+    frame = _frame(found)
     frame = frame.sort(
         "issuer_id",
         pl.col("factor_id").replace_strict(order, return_dtype=pl.Int64),
@@ -92,11 +92,18 @@ def context_at(
 ) -> Context:
     """Return the facts of a day in the shape that the kinds read, the network walked once for all factors."""
     factors = [catalog.factors[name] for name in (factor_ids or catalog.factors)]
+    day = catalog.remembered(as_of, lambda: _day(catalog, as_of))
+    context = replace(day, issuer_ids=tuple(sorted(set(issuer_ids))))
+    return replace(context, walks=factor_walks(factors, context))
+
+
+def _day(catalog: Catalog, as_of: date) -> Context:
+    """Return the facts of a day, nobody asked about yet."""
     resolved = resolve(catalog.evidence, as_of)
     statuses = list_status_at(catalog, as_of)
-    context = Context(
+    return Context(
         as_of=as_of,
-        issuer_ids=tuple(sorted(set(issuer_ids))),
+        issuer_ids=(),
         resolved={(row["subject"], row["measure"]): row for row in resolved.iter_rows(named=True)},
         list_status={
             (row["issuer_id"], row["list_id"]): row for row in statuses.iter_rows(named=True)
@@ -105,7 +112,6 @@ def context_at(
         graph=catalog.graph_at(as_of),
         countries=dict(catalog.master.issuers.select("issuer_id", "country").iter_rows()),
     )
-    return replace(context, walks=factor_walks(factors, context))
 
 
 def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -142,31 +148,30 @@ def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.Data
     return issues_frame(rows)
 
 
-def _row(factor: FactorDefinition, answer: Answer) -> dict[str, object]:
-    return {
-        "issuer_id": answer.issuer_id,
-        "factor_id": factor.id,
-        "basis": answer.basis,
-        "lo": answer.lo,
-        "mid": answer.mid,
-        "hi": answer.hi,
-        "unit": factor.unit_of(answer.basis),
-        "status": answer.status,
-        "grade": answer.grade,
-        **dict(zip(_TIERS, answer.tier or (None,) * 4, strict=True)),
-        **_interval("critical", answer.critical),
-        **_interval("walk", answer.walk),
-        **_interval("disclosed", answer.disclosed),
-        "known_on": answer.known_on,
-        "age_days": answer.age_days,
-        "stale": answer.age_days is not None and answer.age_days > factor.stale_after_days,
-        "evidence_ids": list(answer.evidence_ids),
-        "note": answer.note,
+_UNKNOWN_TIERS = (None, None, None, None)
+_UNKNOWN = (None, None, None)
+
+
+def _frame(found: Sequence[tuple[FactorDefinition, Answer]]) -> pl.DataFrame:
+    """Return the answers as :class:`~exposure.schemas.FactorScores`, column by column."""
+    columns: dict[str, list[object]] = {
+        "issuer_id": [answer.issuer_id for _, answer in found],
+        "factor_id": [factor.id for factor, _ in found],
+        "unit": [factor.unit_of(answer.basis) for factor, answer in found],
+        "stale": [
+            answer.age_days is not None and answer.age_days > factor.stale_after_days
+            for factor, answer in found
+        ],
     }
-
-
-_TIERS = ("tier_0", "tier_1", "tier_2", "tier_3plus")
-
-
-def _interval(name: str, value: Triple | None) -> dict[str, float | None]:
-    return dict(zip((f"{name}_lo", f"{name}_mid", f"{name}_hi"), value or (None,) * 3, strict=True))
+    for name in (
+        "basis", "lo", "mid", "hi", "status", "grade", "known_on", "age_days", "evidence_ids", "note",
+    ):  # fmt: skip
+        columns[name] = [getattr(answer, name) for _, answer in found]
+    tiers = [answer.tier or _UNKNOWN_TIERS for _, answer in found]
+    for k, name in enumerate(("tier_0", "tier_1", "tier_2", "tier_3plus")):
+        columns[name] = [tier[k] for tier in tiers]
+    for name in ("critical", "walk", "disclosed"):
+        intervals = [getattr(answer, name) or _UNKNOWN for _, answer in found]
+        for k, end in enumerate(("lo", "mid", "hi")):
+            columns[f"{name}_{end}"] = [interval[k] for interval in intervals]
+    return frame_of(columns, empty(FactorScores).schema)
