@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     )
     from exposure.factors.catalog import Catalog
     from exposure.factors.explain import Explanation, explain
+    from exposure.factors.research import research
+    from exposure.factors.uncertainty import exposure_bands
     from exposure.optimiser.planning import Plan, rebalance
     from exposure.pipeline import run_weekly
     from exposure.portfolios.holdings import Book, load_benchmark, load_holdings
@@ -65,12 +67,14 @@ _HOMES = {
     "attach_scores": "exposure.attribution",
     "estimate_risk": "exposure.risk",
     "explain": "exposure.factors.explain",
+    "exposure_bands": "exposure.factors.uncertainty",
     "load_benchmark": "exposure.portfolios.holdings",
     "load_catalog": "exposure.scenarios.definitions",
     "load_holdings": "exposure.portfolios.holdings",
     "load_mandate": "exposure.portfolios.mandates",
     "load_risk": "exposure.risk",
     "rebalance": "exposure.optimiser.planning",
+    "research": "exposure.factors.research",
     "run_weekly": "exposure.pipeline",
     "schema": "exposure.schemas",
     "score": "exposure.attribution",
@@ -102,12 +106,14 @@ __all__ = [
     "attach_scores",
     "estimate_risk",
     "explain",
+    "exposure_bands",
     "load_benchmark",
     "load_catalog",
     "load_holdings",
     "load_mandate",
     "load_risk",
     "rebalance",
+    "research",
     "run_weekly",
     "schema",
     "score",

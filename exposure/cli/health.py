@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from exposure.cli import research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
             "Examples:\n\n  exposure data check --as-of 2025-01-24"
         ),
     )(data_check_command)
+    data.command(name="next", help=research.HELP)(research.next_command)
     app.add_typer(data, name="data")
     method = typer.Typer(
         no_args_is_help=True, rich_markup_mode=None, help="Acceptance cases of the method."

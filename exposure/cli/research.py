@@ -32,8 +32,7 @@ def next_command(
     quiet: Quiet = False,
 ) -> None:
     """Print the research list of a portfolio."""
-    from exposure.attribution import research
-    from exposure.factors.research import by_point
+    from exposure.factors.research import by_point, research
     from exposure.portfolios.holdings import load_holdings
     from exposure.scenarios.definitions import load_catalog
 
@@ -55,9 +54,9 @@ def next_command(
         rows.append(
             [
                 str(rank),
-                percent(row["width"], 1),
+                f"{100 * row['widest']:.1f} pp",
                 f"{zh} {en}".strip(),
-                row["about"],
+                _named(row, names),
                 _now(row),
                 row["grade"] or "–",
                 _factors(row["factors"]),
@@ -68,10 +67,16 @@ def next_command(
     for line in _advice(joined.head(top)):
         typer.echo(line)
     say(
-        f"{joined.height} data points; 'explains' is the part of Σ weight × (hi − lo) that rests on the point, summed "
-        f"over {points['factor_id'].n_unique()} factors",
+        f"{joined.height} data points; 'explains' is how much of the interval of one factor's exposure rests on "
+        "the point; the order adds its factors up",
         quiet=quiet,
     )
+
+
+def _named(row: dict[str, Any], names: dict[str, tuple[str, str]]) -> str:
+    """Put names in place of ids: a link's text ends in "from SUPPLIER to CUSTOMER"."""
+    words = row["about"].replace(",", " ,").split(" ")
+    return " ".join(names[word][0] if word in names else word for word in words).replace(" ,", ",")
 
 
 def _now(row: dict[str, Any]) -> str:

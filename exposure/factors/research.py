@@ -14,6 +14,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from exposure.errors import check_names
 from exposure.factors.bounds import research_priority, width_parts
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
@@ -22,6 +23,7 @@ from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
 from exposure.factors.paths import FactorWalk
 from exposure.factors.recipes import OUTSIDE
 from exposure.factors.scoring import context_at
+from exposure.portfolios.holdings import Book
 from exposure.schemas import ResearchPoints, empty, validated
 
 WORTH_NAMING = 1e-9  # a data point that explains less of a portfolio's width is rounding
@@ -43,6 +45,34 @@ class _Point:
     grade: str | None = None
     status: str = "missing"
     evidence_ids: tuple[str, ...] = ()
+
+
+def research(book: Book, catalog: Catalog, *, factors: Sequence[str] | None = None) -> pl.DataFrame:
+    """Rank the data points whose interval matters most for a portfolio; see :func:`research_list`.
+
+    Parameters
+    ----------
+    book
+        Holdings with their date; lines of one issuer count together, listings the catalog doesn't know are left out.
+    factors
+        Factor ids; by default all but stocks in weeks.
+
+    Raises
+    ------
+    UsageError
+        If a factor id doesn't exist (with the nearest that does).
+    """
+    if factors is not None:
+        check_names(factors, catalog.factors, "factor")
+    return research_list(catalog, issuer_weights(book), book.as_of, factors)
+
+
+def issuer_weights(book: Book) -> dict[str, float]:
+    """Return issuer → weight [fraction of net asset value], the lines of one issuer added up."""
+    known = book.holdings.filter(pl.col("issuer_id").is_not_null())
+    return dict(
+        known.group_by("issuer_id").agg(pl.col("weight").sum()).sort("issuer_id").iter_rows()
+    )
 
 
 def research_list(
@@ -106,13 +136,14 @@ def by_point(points: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        | point_id | kind | subject | about | width [sum over factors] | factors | lo | mid | hi | grade | status |
-        look_at |, the widest first.
+        | point_id | kind | subject | about | width [sum over factors] | widest [in one factor] | factors | lo | mid |
+        hi | grade | status | look_at |, the widest first.
     """
     return (
         points.group_by("point_id", "kind", "subject", "about", maintain_order=True)
         .agg(
             pl.col("width").sum(),
+            pl.col("width").max().alias("widest"),
             pl.col("factor_id").unique(maintain_order=True).alias("factors"),
             pl.col("lo", "mid", "hi", "grade", "status").first(),
             pl.col("look_at").unique(maintain_order=True).str.join("; ").alias("look_at"),
