@@ -15,6 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from exposure.errors import ContentError, Place
+from exposure.factors.absorption import ROW_SUM_SLACK
 from exposure.factors.evidence import DAYS_PER_YEAR
 from exposure.factors.matrices import Csr, Vector
 
@@ -131,6 +133,7 @@ def build_graph(
         found.eliminate_zeros()
         return found
 
+    _refuse_overfull(rows)
     bought = np.arange(len(rows), dtype=np.int64)
     sold = np.array([i for i, row in enumerate(rows) if _states_sales(row)], dtype=np.int64)
     inside = {position[name] for name in ends}
@@ -155,6 +158,36 @@ def build_graph(
         rows,
         {"cost": _steps(customer, bought), "sales": _steps(supplier, sold)},
     )
+
+
+def _refuse_overfull(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a node whose shares surely exceed the whole, with every link that takes part; nothing is clipped."""
+    for side, node, base, whole in (
+        ("suppliers", "customer", "", "total cost"),
+        ("customers", "supplier", "sales_", "revenue"),
+    ):
+        taken: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            taken.setdefault(row[node], []).append(row)
+        for name, found in sorted(taken.items()):
+            for end, what in (("lo", "surely"), ("mid", "at their points")):
+                total = sum(row[f"{base}{end}"] or 0.0 for row in found)
+                if total > 1.0 + ROW_SUM_SLACK:
+                    raise ContentError(
+                        f"the {side} of {name} take {total:.6g} of its {whole}, more than 1",
+                        places=[
+                            Place(
+                                "factors/links",
+                                f"takes {row[f'{base}{end}']:.6g} {what}",
+                                column=f"{base}{end}",
+                                value=row["link_id"],
+                            )
+                            for row in found
+                            if row[f"{base}{end}"]
+                        ],
+                        cure=f"state shares of the whole {whole}, and enter a flow once: the same flow from two sources"
+                        " has the same supplier, customer and input_kind",
+                    )
 
 
 def aged(links: pl.DataFrame, as_of: date, drift: Mapping[str, float]) -> pl.DataFrame:

@@ -67,8 +67,17 @@ def test_a_suppliers_disclosed_figure_stands_in_for_its_links():
 def test_a_bill_above_the_whole_cost_is_refused_by_name():
     links = [link("foundry", "inspur", 0.7), link("hbm", "inspur", 0.4)]
 
-    with pytest.raises(ContentError, match=r"suppliers of inspur take 1\.1"):
+    with pytest.raises(ContentError, match=r"suppliers of inspur take 1\.1") as refused:
         list(walked_share(FOUNDRY, context(links=links)))
+
+    assert [place.value for place in refused.value.places] == ["foundry.inspur", "hbm.inspur"]
+
+
+def test_sales_above_the_whole_revenue_are_refused_by_name():
+    with pytest.raises(ContentError, match=r"customers of hygon take 1\.2 of its revenue"):
+        build_graph(
+            links_frame(sales("hygon", "inspur", 0.7), sales("hygon", "sugon", 0.5)), nodes_frame()
+        )
 
 
 SOLD = factor("revenue_share", customer_lists=("EL",), measures={})
