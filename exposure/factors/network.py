@@ -258,34 +258,6 @@ def through_flow(phi: ArrayLike, A: Matrix, w: ArrayLike, delta: Matrix = 1.0) -
     return LinkFlow(walk.row.astype(np.int64), walk.col.astype(np.int64), value)
 
 
-def research_priority(
-    phi: ArrayLike, a_mid: Matrix, a_lo: Matrix, a_hi: Matrix, w: ArrayLike, delta: float = 1.0
-) -> LinkFlow:
-    """How much the width of each link's interval matters for w'x: which fact to look up next.
-
-    p_ij = u_i (1 - phi_i) delta x_j (a_hi_ij - a_lo_ij)
-
-    Parameters
-    ----------
-    phi, a_mid, w, delta
-        As in :func:`adjoint`, at the best points.
-    a_lo, a_hi
-        Ends of the intervals, of shape (n, n).
-
-    Examples
-    --------
-    >>> mid, lo, hi = [[0, 0], [0.5, 0]], [[0, 0], [0.4, 0]], [[0, 0], [0.7, 0]]
-    >>> research_priority([1, 0], mid, lo, hi, [0, 1]).value.round(12).tolist()
-    [0.3]
-    """
-    tags = vector(phi, "phi")
-    u = adjoint(tags, a_mid, w, delta)
-    x = first_hit(tags, a_mid, delta)
-    width = sparse.coo_array(csr(a_hi) - csr(a_lo))
-    value = u[width.row] * (1.0 - tags[width.row]) * delta * x[width.col] * width.data
-    return LinkFlow(width.row.astype(np.int64), width.col.astype(np.int64), value)
-
-
 def upstream_load(
     A: Matrix,
     holdings: Sequence[int] | NDArray[np.int64],
