@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from exposure.cli import research
+from exposure.cli import coverage, research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         ),
     )(data_check_command)
     data.command(name="next", help=research.HELP)(research.next_command)
+    data.command(name="coverage", help=coverage.HELP)(coverage.coverage_command)
     app.add_typer(data, name="data")
     method = typer.Typer(
         no_args_is_help=True, rich_markup_mode=None, help="Acceptance cases of the method."
