@@ -2,6 +2,10 @@
 
 Content is TOML and CSV that an analyst edits. This module only turns files into text frames and plain dictionaries
 that remember file and line; the rooms above give them types and rules.
+
+A folder of the user's own is a layer over the shipped content: a row of the layer replaces the row with its key, new
+rows are added, a TOML file replaces the one with its name. ``extends = "none"`` in the layer's ``content.toml`` makes
+it a content root of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +26,32 @@ from exposure.errors import ContentError, Place
 FOLDERS = ("factors", "portfolios", "reports")
 SKIPPED_FOLDERS = {"output", "gallery", "__pycache__"}
 SOURCE_ROW = "source_row"
+SETTINGS = "content.toml"
+SHIPPED, NONE = "shipped", "none"
+
+# What makes a row of a table the same row; tables that aren't named are replaced whole.
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "factors/evidence/": ("evidence_id",),
+    "factors/derivations.csv": ("evidence_id",),
+    "factors/links/": ("link_id",),
+    "factors/coverage/": ("statement_id",),
+    "factors/events.csv": ("event_id",),
+    "factors/nodes.csv": ("node_id",),
+    "factors/subjects.csv": ("subject_id",),
+    "factors/sources.csv": ("source_id",),
+    "factors/lists/editions.csv": ("list_id", "edition_date"),
+    "factors/lists/reviewed_links.csv": ("link_id",),
+    "factors/lists/screened.csv": ("issuer_id", "list_id"),
+    "portfolios/reference/issuers.csv": ("issuer_id",),
+    "portfolios/reference/listings.csv": ("listing_id",),
+    "portfolios/reference/aliases.csv": ("issuer_id", "alias"),
+    "portfolios/reference/ownership.csv": ("owner", "owned", "valid_from"),
+}
+# Tables that share their keys: an evidence row may replace a derived one, and a link one of another file.
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("factors/evidence/", "factors/derivations.csv"),
+    ("factors/links/",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +120,18 @@ class TomlFile:
 
 @dataclass(frozen=True, slots=True)
 class ContentRoot:
-    """A folder with ``factors/``, ``portfolios/`` and ``reports/``, and how it was chosen."""
+    """A folder with ``factors/``, ``portfolios/`` and ``reports/``, how it was chosen, and what lies beneath it."""
 
     path: Path
     origin: str
+    base: ContentRoot | None = None
 
     def file(self, name: str) -> Path:
-        """Return the path of a content file given by its name inside the root."""
-        return self.path / name
+        """Return the path of a content file given by its name inside the root; the layer's own goes first."""
+        own = self.path / name
+        if self.base is None or own.exists():
+            return own
+        return self.base.file(name)
 
     def read_csv(self, name: str) -> pl.DataFrame:
         """Read a content CSV as text, every cell a string or null.
@@ -105,25 +139,42 @@ class ContentRoot:
         Returns
         -------
         polars.DataFrame
-            The file's columns as text, plus ``source_row`` (the header is row 1).
+            The file's columns as text, plus ``source_row`` (the header is row 1; null for a row that lies beneath the
+            layer, which the shipped content's own checks have passed).
 
         Raises
         ------
         ContentError
             If the file is missing, isn't UTF-8, or its rows don't fit its header.
         """
-        path = self.file(name)
-        if not path.is_file():
-            raise ContentError(
-                f"content file {name} is missing",
-                places=[Place(name, "does not exist in the content root")],
-                cure="exposure doctor   (shows which content root is used)",
+        own = self.path / name
+        if self.base is None or not self.base.has(name) or key_of(name) is None:
+            return (
+                self._own_csv(name)
+                if self.base is None or own.is_file()
+                else self.base.read_csv(name)
             )
-        return read_text_csv(path, name)
+        below = self._beneath(name)
+        if not own.is_file():
+            return below
+        mine = self._own_csv(name)
+        return pl.concat([below, mine], how="diagonal")
+
+    def has(self, name: str) -> bool:
+        """Return whether the root or what lies beneath it has a file."""
+        return (self.path / name).is_file() or (self.base is not None and self.base.has(name))
 
     def csv_names(self, folder: str) -> list[str]:
         """Return the names of the CSV files of a content folder, sorted."""
-        return sorted(f"{folder}/{path.name}" for path in self.file(folder).glob("*.csv"))
+        return sorted(f"{folder}/{name}" for name in self.entries(folder) if name.endswith(".csv"))
+
+    def entries(self, folder: str) -> dict[str, Path]:
+        """Return name → path of what a content folder holds, sorted; the layer's own goes first."""
+        found = {} if self.base is None else self.base.entries(folder)
+        here = self.path / folder
+        if here.is_dir():
+            found |= {path.name: path for path in here.iterdir()}
+        return dict(sorted(found.items()))
 
     def read_toml(self, name: str) -> TomlFile:
         """Read one TOML file.
@@ -137,26 +188,140 @@ class ContentRoot:
 
     def toml_files(self, folder: str) -> list[TomlFile]:
         """Read all TOML files of a content folder, sorted by name."""
-        names = sorted(f"{folder}/{path.name}" for path in self.file(folder).glob("*.toml"))
-        return [self.read_toml(name) for name in names]
+        names = [name for name in self.entries(folder) if name.endswith(".toml")]
+        return [self.read_toml(f"{folder}/{name}") for name in names]
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 over names and bytes of all content files, line ends normalised."""
+        """Return the SHA-256 over names and bytes of all content files, line ends normalised, layer upon layer."""
         digest = hashlib.sha256()
+        if self.base is not None:
+            digest.update(self.base.fingerprint().encode())
         for name, path in self._walk():
             digest.update(name.encode())
             digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
         return digest.hexdigest()
 
+    def own_files(self) -> list[str]:
+        """Return the names of the files of this folder alone, sorted."""
+        return [name for name, _ in self._walk()]
+
+    def _own_csv(self, name: str) -> pl.DataFrame:
+        path = self.path / name
+        if not path.is_file():
+            raise ContentError(
+                f"content file {name} is missing",
+                places=[Place(name, "does not exist in the content root")],
+                cure="exposure doctor   (shows which content root is used)",
+            )
+        return read_text_csv(path, name)
+
+    def _beneath(self, name: str) -> pl.DataFrame:
+        """Read a table from beneath without the rows that the layer replaces."""
+        assert self.base is not None
+        rows = self.base.read_csv(name)
+        keys = key_of(name)
+        nothing = pl.lit(None, dtype=rows.schema[SOURCE_ROW]).alias(SOURCE_ROW)
+        replaced = self._replacing(name)
+        if keys is None or replaced is None:
+            return rows.with_columns(nothing)
+        return rows.join(replaced, on=list(keys), how="anti", nulls_equal=True).with_columns(
+            nothing
+        )
+
+    def _replacing(self, name: str) -> pl.DataFrame | None:
+        """Return the keys of all rows of the layer that may replace rows of this table."""
+        keys = list(key_of(name) or ())
+        group = next((group for group in TOGETHER if _in_group(name, group)), None)
+        names = (
+            [name] if group is None else [own for own in self.own_files() if _in_group(own, group)]
+        )
+        frames = [
+            frame.select(keys)
+            for own in names
+            if (self.path / own).is_file()
+            for frame in [self._own_csv(own)]
+            if set(keys) <= set(frame.columns)
+        ]
+        return pl.concat(frames).unique() if frames else None
+
     def _walk(self) -> Iterator[tuple[str, Path]]:
         for folder in FOLDERS:
             found = [
-                path for path in self.file(folder).rglob("*") if path.suffix in {".toml", ".csv"}
+                path for path in (self.path / folder).rglob("*") if path.suffix in {".toml", ".csv"}
             ]
             for path in sorted(found, key=lambda p: p.relative_to(self.path).as_posix()):
                 relative = path.relative_to(self.path)
                 if not SKIPPED_FOLDERS.intersection(relative.parts):
                     yield relative.as_posix(), path
+
+
+def key_of(name: str) -> tuple[str, ...] | None:
+    """Return the key columns of a content table, or None if a layer replaces it whole.
+
+    Examples
+    --------
+    >>> key_of("factors/evidence/mine.csv"), key_of("portfolios/ai-servers/holdings.csv")
+    (('evidence_id',), None)
+    """
+    found = [keys for prefix, keys in KEYS.items() if _in_group(name, (prefix,))]
+    return found[0] if found else None
+
+
+def _in_group(name: str, group: tuple[str, ...]) -> bool:
+    return any(name == part or (part.endswith("/") and name.startswith(part)) for part in group)
+
+
+def layer_report(root: ContentRoot) -> pl.DataFrame:
+    """Return what a layer does to the content beneath it.
+
+    Returns
+    -------
+    polars.DataFrame
+        | file | added | replaced | same | : rows of a table, or 1 for a file that is new, replaces one, or repeats it.
+        Empty for a root without a base.
+    """
+    rows: list[tuple[str, int, int, int]] = []
+    for name in root.own_files() if root.base is not None else []:
+        assert root.base is not None
+        keys = key_of(name)
+        if keys is None:
+            rows.append((name, *_file_change(root, root.base, name)))
+            continue
+        mine = read_text_csv(root.path / name, name).drop(SOURCE_ROW)
+        group = next((group for group in TOGETHER if _in_group(name, group)), (name,))
+        below = [
+            root.base.read_csv(other).drop(SOURCE_ROW) for other in _names_of(root.base, group)
+        ]
+        known = [frame.select(keys) for frame in below if set(keys) <= set(frame.columns)]
+        old = pl.concat(known).unique() if known else mine.select(keys).clear()
+        replaced = mine.join(old, on=list(keys), how="semi", nulls_equal=True)
+        same = sum(
+            replaced.select(frame.columns)
+            .join(frame, on=frame.columns, how="semi", nulls_equal=True)
+            .height
+            for frame in below
+            if set(frame.columns) <= set(mine.columns)
+        )
+        rows.append((name, mine.height - replaced.height, replaced.height - same, same))
+    return pl.DataFrame(
+        rows,
+        schema={"file": pl.String, "added": pl.Int64, "replaced": pl.Int64, "same": pl.Int64},
+        orient="row",
+    )
+
+
+def _names_of(root: ContentRoot, group: tuple[str, ...]) -> list[str]:
+    found: list[str] = []
+    for part in group:
+        found += root.csv_names(part.rstrip("/")) if part.endswith("/") else [part] * root.has(part)
+    return found
+
+
+def _file_change(root: ContentRoot, base: ContentRoot, name: str) -> tuple[int, int, int]:
+    if not base.has(name):
+        return 1, 0, 0
+    same = (root.path / name).read_bytes() == base.file(name).read_bytes()
+    return 0, int(not same), int(same)
 
 
 def shipped_root() -> Path:
@@ -173,7 +338,8 @@ def find_content(content: str | Path | None = None) -> ContentRoot:
     Parameters
     ----------
     content
-        A folder that holds ``factors/`` and ``portfolios/``.
+        A folder with ``factors/``, ``portfolios/`` or ``reports/``: a layer over the shipped content, or a root of its
+        own where its ``content.toml`` says ``extends = "none"``.
 
     Raises
     ------
@@ -232,14 +398,37 @@ def read_toml_file(path: Path, name: str | None = None) -> TomlFile:
 
 
 def _checked(path: Path, origin: str) -> ContentRoot:
-    missing = [folder for folder in ("factors", "portfolios") if not (path / folder).is_dir()]
-    if missing:
+    resolved = path.resolve()
+    if resolved == shipped_root().resolve():
+        return ContentRoot(resolved, origin)
+    settings = path / SETTINGS
+    layered = _extends(settings) == SHIPPED
+    needed = FOLDERS if layered else ("factors", "portfolios")
+    missing = [folder for folder in needed if not (path / folder).is_dir()]
+    if missing and (not layered or (len(missing) == len(FOLDERS) and not settings.is_file())):
         raise ContentError(
             f"{path.name or path} is not a content folder (chosen by {origin})",
             places=[Place(path.name, f"has no folder {folder}/") for folder in missing],
-            cure="exposure doctor   (shows which content root is used)",
+            cure="exposure init my-content   (makes one), or exposure doctor   (shows which is used)",
         )
-    return ContentRoot(path.resolve(), origin)
+    base = ContentRoot(shipped_root().resolve(), "shipped with the package") if layered else None
+    return ContentRoot(resolved, origin, base)
+
+
+def _extends(settings: Path) -> str:
+    """Return what a folder lies upon: the shipped content unless its settings say otherwise."""
+    if not settings.is_file():
+        return SHIPPED
+    file = read_toml_file(settings)
+    file.check_keys(file.data, {"extends"})
+    value = file.data.get("extends", SHIPPED)
+    if value not in (SHIPPED, NONE):
+        raise file.error(
+            f"{file.name} extends {value!r}",
+            "extends",
+            why=f"must be {SHIPPED!r} (a layer over our content) or {NONE!r} (a root of its own)",
+        )
+    return str(value)
 
 
 def _project_setting(start: Path) -> Path | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from exposure.attribution import Scores, score
-from exposure.content import ContentRoot, find_content
+from exposure.content import ContentRoot, find_content, layer_report
 from exposure.errors import HoldingsError, MandateError, Place, StaleData, UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
@@ -687,9 +687,13 @@ def doctor(content: str | Path | None = None) -> dict[str, Any]:
         "content fingerprint": root.fingerprint(),
     }
     facts |= {name: package_version(name) for name in REPORTED_PACKAGES}
-    snapshots = sorted(
-        path.name for path in root.file("portfolios/risk").glob("*") if path.is_dir()
-    )
+    if root.base is not None:
+        facts["content layer"] = "lies over the shipped content"
+        facts |= {
+            f"  {row['file']}": f"{row['added']} added, {row['replaced']} replaced, {row['same']} the same"
+            for row in layer_report(root).iter_rows(named=True)
+        }
+    snapshots = [name for name, path in root.entries("portfolios/risk").items() if path.is_dir()]
     facts["risk snapshots"] = ", ".join(snapshots) or "none"
     for program in ("soffice", "ssconvert"):
         facts[program] = (

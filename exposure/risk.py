@@ -106,16 +106,16 @@ def load_risk(root: ContentRoot, as_of: date) -> RiskModel | None:
     ContentError
         If a folder's name is not a day, or its files break a rule.
     """
-    folder = root.file(FOLDER)
     days: dict[date, str] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_dir() and not path.name.startswith("."):
-            days[_day(path.name)] = path.name
+    folders = root.entries(FOLDER)
+    for name, path in folders.items():
+        if path.is_dir() and not name.startswith("."):
+            days[_day(name)] = name
     known = [day for day in days if day <= as_of]
     if not known:
         return None
     day = max(known)
-    model = read_risk(folder / days[day], f"{FOLDER}/{days[day]}")
+    model = read_risk(folders[days[day]], f"{FOLDER}/{days[day]}")
     if model.as_of != day:
         name = f"{FOLDER}/{days[day]}/manifest.toml"
         raise ContentError(

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from exposure.cli import catalogue, demo, explain, health, portfolio, report, risk
+from exposure.cli import catalogue, demo, explain, health, init, portfolio, report, risk
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -54,6 +54,7 @@ def _root(
 
 
 demo.register(app)
+init.register(app)
 portfolio.register(app)
 report.register(app)
 explain.register(app)

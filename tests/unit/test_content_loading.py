@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 def copy(tmp_path) -> Path:
     for folder in ("factors", "portfolios"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "content.toml").write_text('extends = "none"\n', encoding="utf-8")
     return tmp_path
 
 

@@ -1,0 +1,40 @@
+"""``exposure init``: a content folder of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exposure.cli.output import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the tree."""
+    app.command(name="init", help=_HELP)(init_command)
+
+
+_HELP = (
+    "Make a content folder of your own that adds to the shipped facts or replaces some.\n\n"
+    "Examples:\n\n"
+    "  exposure init my-content\n\n"
+    "  exposure init my-content --example"
+)
+
+
+def init_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")] = Path(
+        "my-content"
+    ),
+    example: Annotated[
+        bool, typer.Option("--example", help="Also write one made-up company, to show the format.")
+    ] = False,
+) -> None:
+    """Write the folder and say how to use it."""
+    from exposure.scaffold import write_scaffold
+
+    for name in write_scaffold(folder, example=example):
+        typer.echo(f"{folder}/{name}")
+    say(f"check it:  exposure data check --content {folder}")
+    say(f'use it:    --content {folder}, or content = "{folder}" in exposure.toml')
