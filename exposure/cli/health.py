@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from exposure.cli import coverage, research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def register(app: typer.Typer) -> None:
@@ -29,8 +32,9 @@ def register(app: typer.Typer) -> None:
     data.command(
         name="check",
         help=(
-            "Load all content, check every link, and list what is overdue.\n\n"
-            "Examples:\n\n  exposure data check --as-of 2025-01-24"
+            "Load all content and list broken references, overdue reviews, orphans, conflicts and old facts.\n\n"
+            "Examples:\n\n  exposure data check --as-of 2025-01-24\n\n"
+            "  exposure data check --as-of 2025-01-24 --rule evidence_conflict --json"
         ),
     )(data_check_command)
     data.command(name="next", help=research.HELP)(research.next_command)
@@ -90,13 +94,34 @@ def doctor_command(content: Content = None, as_json: Json = False) -> int:
     return 0
 
 
-def data_check_command(as_of: AsOf = None, content: Content = None, as_json: Json = False) -> int:
+def data_check_command(
+    as_of: AsOf = None,
+    rule: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--rule", metavar="NAME", help="Only issues of this rule."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 on warnings too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="List what is good to know as well.")
+    ] = False,
+    content: Content = None,
+    kind: Format = "table",
+    as_json: Json = False,
+    output: Output = None,
+) -> int:
     """Check the content."""
-    from exposure.factors.scoring import score_issuers, score_issues
-    from exposure.scenarios.definitions import load_catalog, scenario_definitions
+    import polars as pl
 
+    from exposure.factors.upkeep import check_catalog
+    from exposure.scenarios.definitions import load_catalog, scenario_references
+
+    chosen = chosen_format(kind, as_json)
     day = parse_date(as_of)
     catalog = load_catalog(content)
+    scenarios = scenario_references(catalog)
+    issues = check_catalog(catalog, scenarios, day)
+    if rule is not None:
+        issues = issues.filter(pl.col("rule") == rule)
     facts = {
         "issuers": catalog.master.issuers.height,
         "listings": catalog.master.listings.height,
@@ -106,22 +131,52 @@ def data_check_command(as_of: AsOf = None, content: Content = None, as_json: Jso
         "list links": catalog.list_links.height,
         "sources": catalog.sources.height,
         "factors": len(catalog.factors),
-        "scenarios": len(scenario_definitions(catalog)),
+        "scenarios": len(scenarios),
     }
-    issues = []
-    if day is not None:
-        scores = score_issuers(catalog, catalog.master.issuers["issuer_id"].to_list(), day)
-        issues = score_issues(catalog, scores, day).to_dicts()
-    if as_json:
-        emit_json({"content": catalog.fingerprint, "counts": facts, "issues": issues})
-        return 0
-    typer.echo(
-        aligned([["table", "rows"], *[[key, str(value)] for key, value in facts.items()]]), nl=False
+    if chosen == "json":
+        emit_json(
+            {"content": catalog.fingerprint, "counts": facts, "issues": issues.to_dicts()}, output
+        )
+    elif chosen == "table":
+        rows = [["table", "rows"], *[[key, str(value)] for key, value in facts.items()]]
+        typer.echo(aligned(rows) + "\n", nl=False)
+        for line in _issue_lines(issues, verbose=verbose):
+            typer.echo(line)
+        if day is None:
+            say("without --as-of reviews, age, conflicts and list editions are not checked")
+    else:
+        emit(issues, chosen, output)
+    counts = {
+        name: issues.filter(pl.col("severity") == name).height
+        for name in ("error", "warning", "info")
+    }
+    say(
+        f"content {catalog.fingerprint[:8]}: "
+        + ", ".join(f"{n} {name}s" for name, n in counts.items())
     )
-    for row in issues:
-        typer.echo(f"{row['severity']}: {row['message']}")
-    say(f"content {catalog.fingerprint[:8]} holds together")
-    return 0
+    return 3 if counts["error"] or (strict and counts["warning"]) else 0
+
+
+def _issue_lines(issues: pl.DataFrame, *, verbose: bool) -> list[str]:
+    summary = issues.group_by("severity", "rule", maintain_order=True).len()
+    lines = [
+        f"{row['severity']:8} {row['rule']:24} {row['len']:5}"
+        for row in summary.iter_rows(named=True)
+    ]
+    shown = issues.iter_rows(named=True)
+    details = [
+        f"{row['severity']}: {_where(row)}: {row['message']}"
+        + (f"\n    try: {row['cure']}" if row["cure"] else "")
+        for row in shown
+        if verbose or row["severity"] != "info"
+    ]
+    return [*lines, *([""] if details else []), *details]
+
+
+def _where(row: dict[str, Any]) -> str:
+    at = f" row {row['row']}" if row["row"] is not None else ""
+    column = f" column {row['column']}" if row["column"] else ""
+    return f"{row['file']}{at}{column}"
 
 
 def method_check_command(

@@ -25,7 +25,7 @@ _KEYS = {
 }  # fmt: skip
 _NEEDED = (
     "id", "name_zh", "name_en", "question", "kind", "unit", "range", "sign", "higher_means", "method", "reference",
-    "stale_after_days", "order",
+    "stale_after_days", "order", "expected_rows", "manual_check",
 )  # fmt: skip
 
 
@@ -87,7 +87,9 @@ class FactorDefinition:
     customer_countries: tuple[str, ...] = ()
     customer_lists: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
-    manual_check: ManualCheck | None = None
+    manual_check: ManualCheck | None = (
+        None  # content always states one; None only in definitions built in code
+    )
     expected_rows: tuple[int, int] | None = None
     file: str = ""
 

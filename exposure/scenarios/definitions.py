@@ -120,6 +120,23 @@ class ScenarioDefinition:
         )
 
 
+def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return scenario id → the nodes, subjects and factors it names, for checks of the content."""
+    return {
+        item.id: tuple(
+            dict.fromkeys(
+                [
+                    *(shock.node for shock in item.node_shocks),
+                    *(shock.factor for shock in item.revenue_shocks),
+                    *(effect.factor for effect in item.price_effects),
+                    *(name for sub in item.substitutions for name in (sub.node, sub.subject)),
+                ]
+            )
+        )
+        for item in scenario_definitions(catalog).values()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Assumptions:
     """Numbers of the bridge from revenue to price and of the network's time, shared by all scenarios."""
