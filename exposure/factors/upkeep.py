@@ -166,8 +166,7 @@ def _conflicts(catalog: Catalog, as_of: date) -> list[Issue]:
                 why = f"unit {won['unit']}, not {lost['unit']}"
             found.append(
                 issue("warning", "factors/evidence", "evidence_conflict",
-                      f"{record['subject']} {record['measure']}: {_shown(won)}"
-                      f" ({won['evidence_id']}, {won['source_id']}) against {_shown(lost)} ({name}, {lost['source_id']});"
+                      f"{record['subject']} {record['measure']}: {_named(won)} against {_named(lost)};"
                       f" the first is used: {why}",
                       raw=name, cure="read both sources; give the wrong one verdict conflict or rejected")
             )  # fmt: skip
@@ -285,6 +284,10 @@ def _coverage(catalog: Catalog, scenarios: Mapping[str, Sequence[str]]) -> list[
               cure="add the row, or correct the reference")
         for place in check_coverage(catalog, sorted(scenarios), load_coverage(catalog))
     ]  # fmt: skip
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return f"{_shown(row)} ({row['evidence_id']}, {row['source_id']})"
 
 
 def _shown(row: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exposure.factors.evidence import visible
 from exposure.factors.scoring import score_issuers
 from exposure.schemas import Evidence, Links, ListLinks, empty, validated
 from tests.factories import evidence, link
@@ -135,3 +136,53 @@ def test_a_fact_known_in_time_does_change_the_score(catalog, before):
     assert after.filter(
         (pl.col("issuer_id") == "inspur") & (pl.col("factor_id") == "ascend_share")
     )["mid"].drop_nulls().item() == pytest.approx(0.4)
+
+
+@pytest.mark.property
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(days=st.integers(1, 600), back=st.integers(0, 300), seed=st.integers(0, 10_000))
+def test_an_end_that_is_learnt_later_changes_nothing(catalog, before, days, back, seed):
+    """A tenth of all facts end in the past; nobody knew it on the day."""
+    ended = {
+        "valid_to": pl.lit(DAY - timedelta(days=back)),
+        "ended_known_on": pl.lit(DAY + timedelta(days=days)),
+    }
+
+    def some(frame, key):
+        chosen = frame.filter(visible(DAY)).sample(fraction=0.1, seed=seed)[key]
+        hit = pl.col(key).is_in(chosen.to_list()) & (pl.col("valid_from") < ended["valid_to"])
+        return frame.with_columns(
+            pl.when(hit).then(value).otherwise(pl.col(name)).alias(name)
+            for name, value in ended.items()
+        )
+
+    richer = replace(
+        catalog,
+        evidence=some(catalog.evidence, "evidence_id"),
+        links=some(catalog.links, "link_id"),
+    )
+
+    assert score_issuers(richer, ISSUERS, DAY).equals(before)
+
+
+@pytest.mark.property
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(days=st.integers(1, 600), share=st.floats(0, 0.3), seed=st.integers(0, 10_000))
+def test_a_newer_period_of_any_link_known_later_changes_nothing(catalog, before, days, share, seed):
+    chosen = (
+        catalog.links_at(DAY)
+        .sample(n=3, seed=seed)
+        .with_columns(
+            (pl.col("link_id") + ".later").alias("link_id"),
+            pl.lit(DAY).alias("valid_from"),
+            pl.lit(DAY + timedelta(days=days)).alias("known_on"),
+            *(pl.lit(share).alias(end) for end in ("lo", "mid", "hi")),
+        )
+    )
+    richer = replace(catalog, links=pl.concat([catalog.links, chosen]))
+
+    assert score_issuers(richer, ISSUERS, DAY).equals(before)
