@@ -97,7 +97,7 @@ def explain(
     if factor_id is not None:
         check_names([factor_id], catalog.factors, "factor")
     chosen = None if factor_id is None else [factor_id]
-    context = context_at(catalog, [issuer_id], as_of, chosen)
+    context = context_at(catalog, [issuer_id], as_of)
     scores = scores_in(catalog, context, chosen)
     reader = _Reader(catalog, as_of)
     steps = [step for row in scores.iter_rows(named=True) for step in reader.steps(row)]
@@ -110,7 +110,7 @@ def explain(
         as_of=as_of,
         scores=scores,
         steps=pl.DataFrame(steps, schema=STEP_SCHEMA),
-        flows=link_flows(catalog, context, issuer_id),
+        flows=link_flows(catalog, context, issuer_id, chosen or list(catalog.factors)),
         research=research_list(catalog, {issuer_id: 1.0}, as_of, chosen, context=context),
     )
 

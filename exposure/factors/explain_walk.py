@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -30,7 +30,9 @@ FLOW_SCHEMA: dict[str, Any] = {
 }
 
 
-def link_flows(catalog: Catalog, context: Context, issuer_id: str) -> pl.DataFrame:
+def link_flows(
+    catalog: Catalog, context: Context, issuer_id: str, factor_ids: Sequence[str]
+) -> pl.DataFrame:
     """Return how much of an issuer's walked scores passes each link.
 
     c_ij = u_i (1 − φ_i) A_ij x_j        u = (I − M')⁻¹ e_issuer
@@ -47,7 +49,7 @@ def link_flows(catalog: Catalog, context: Context, issuer_id: str) -> pl.DataFra
     rows = [
         row
         for factor_id, path in context.walks.items()
-        if at is not None and at in context.graph.starts(path.side)
+        if factor_id in factor_ids and at is not None and at in context.graph.starts(path.side)
         for row in _flows(factor_id, path, at, printed)
     ]
     frame = pl.DataFrame(rows, schema=FLOW_SCHEMA)

@@ -111,7 +111,7 @@ def research_list(
         else [factor.id for factor in catalog.factors.values() if factor.kind != "mitigant"]
     )
     held = {issuer: weight for issuer, weight in sorted(weights.items()) if weight > 0}
-    facts = context_at(catalog, list(held), as_of, chosen) if context is None else context
+    facts = context_at(catalog, list(held), as_of) if context is None else context
     rows: list[dict[str, object]] = []
     for factor_id in chosen:
         rows += _factor_rows(catalog.factors[factor_id], facts, held)

@@ -41,7 +41,7 @@ def score_issuers(
     Missing values
         An issuer without evidence has the widest interval of the factor's unit and a null mid.
     """
-    return scores_in(catalog, context_at(catalog, issuer_ids, as_of, factor_ids), factor_ids)
+    return scores_in(catalog, context_at(catalog, issuer_ids, as_of), factor_ids)
 
 
 def scores_in(
@@ -84,24 +84,17 @@ def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
     )
 
 
-def context_at(
-    catalog: Catalog,
-    issuer_ids: Sequence[str],
-    as_of: date,
-    factor_ids: Sequence[str] | None = None,
-) -> Context:
+def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Context:
     """Return the facts of a day in the shape that the kinds read, the network walked once for all factors."""
-    factors = [catalog.factors[name] for name in (factor_ids or catalog.factors)]
     day = catalog.remembered(as_of, lambda: _day(catalog, as_of))
-    context = replace(day, issuer_ids=tuple(sorted(set(issuer_ids))))
-    return replace(context, walks=factor_walks(factors, context))
+    return replace(day, issuer_ids=tuple(sorted(set(issuer_ids))))
 
 
 def _day(catalog: Catalog, as_of: date) -> Context:
     """Return the facts of a day, nobody asked about yet."""
     resolved = resolve(catalog.evidence, as_of)
     statuses = list_status_at(catalog, as_of)
-    return Context(
+    context = Context(
         as_of=as_of,
         issuer_ids=(),
         resolved={(row["subject"], row["measure"]): row for row in resolved.iter_rows(named=True)},
@@ -112,6 +105,7 @@ def _day(catalog: Catalog, as_of: date) -> Context:
         graph=catalog.graph_at(as_of),
         countries=dict(catalog.master.issuers.select("issuer_id", "country").iter_rows()),
     )
+    return replace(context, walks=factor_walks(list(catalog.factors.values()), context))
 
 
 def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.DataFrame:

@@ -63,7 +63,7 @@ def exposure_bands(
     PERT (Malcolm et al. 1959); brackets of methodology 4.7: independent √Σw²s², common Σ|w|s.
     """
     chosen = list(factor_ids) if factor_ids is not None else list(catalog.factors)
-    context = context_at(catalog, list(weights), as_of, chosen)
+    context = context_at(catalog, list(weights), as_of)
     facts = _Facts(catalog, draws, seed)
     network = _Network(
         context, facts, [context.walks[name] for name in chosen if name in context.walks]
