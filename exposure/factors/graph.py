@@ -134,7 +134,7 @@ def build_graph(
         return found
 
     _refuse_overfull(rows)
-    bought = np.arange(len(rows), dtype=np.int64)
+    bought = np.array([i for i, row in enumerate(rows) if states_cost(row)], dtype=np.int64)
     sold = np.array([i for i, row in enumerate(rows) if _states_sales(row)], dtype=np.int64)
     inside = {position[name] for name in ends}
 
@@ -151,7 +151,7 @@ def build_graph(
         matrix("sales_lo", 0.0, "sales", sold),
         matrix("sales_mid", 0.0, "sales", sold),
         matrix("sales_hi", 1.0, "sales", sold),
-        terminal(customer),
+        terminal(customer[bought]),
         terminal(supplier[sold]),
         links,
         tuple(ends),
@@ -259,6 +259,18 @@ def links_between(
         for row in starts.get(node, ())
         if graph.target(side, row) in goal
     ]
+
+
+def states_cost(row: Mapping[str, Any]) -> bool:
+    """Return whether a link says anything of the customer's cost.
+
+    A link that gives only a share of the supplier's sales is no gap on the customer's bill: what the bill doesn't
+    explain counts as wholly exposed in the upper end anyway.
+    """
+    if not _states_sales(row):
+        return True
+    parts = ("mid", "hi", "kind_lo", "kind_mid", "kind_hi", "output_lo", "output_mid", "output_hi")
+    return bool(row["lo"]) or any(row[part] is not None for part in parts)
 
 
 def _states_sales(row: Mapping[str, Any]) -> bool:

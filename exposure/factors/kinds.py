@@ -16,8 +16,9 @@ from exposure.factors.evidence import widen
 from exposure.factors.graph import Side, SupplyGraph
 from exposure.factors.paths import FactorWalk, LinkEvidence, Settled, factor_walks
 
-TRACED_ENOUGH = 0.5
 TRACED_WELL = 0.9
+# Named customers are the largest ones, no fair sample of the rest: a part of revenue says nothing of the whole.
+TRACED_ENOUGH: Mapping[Side, float] = {"cost": 0.5, "sales": TRACED_WELL}
 WHOLE: Mapping[Side, str] = {"cost": "cost", "sales": "revenue"}
 
 Triple = tuple[float, float | None, float]
@@ -251,7 +252,7 @@ def _why_unknown(
         return f"no link reaches {goal}: not known to be zero"
     if evidence.gaps:
         return f"no point is known for {', '.join(evidence.gaps)}"
-    if traced < TRACED_ENOUGH:
+    if traced < TRACED_ENOUGH[side]:
         return f"only {traced:.0%} of {WHOLE[side]} traced"
     return None
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exposure.factors.graph import SupplyGraph
+from exposure.factors.graph import SupplyGraph, states_cost
 from exposure.factors.matrices import Vector
 
 OUTSIDE = "other_inputs"
@@ -49,7 +49,7 @@ def recipes(graph: SupplyGraph, end: End) -> list[Input]:
     """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in graph.rows:
-        if row["supplier"] != OUTSIDE:
+        if row["supplier"] != OUTSIDE and states_cost(row):
             groups.setdefault((row["customer"], row["input_kind"]), []).append(row)
     ordered = [
         sorted(groups[key], key=lambda row: (row["supplier"], row["link_id"]))

@@ -127,12 +127,16 @@ def test_two_days_differ_exactly_by_what_became_known_between(catalog):
         if row["known_on"] and row["known_on"] > before
     }
     assert late
+
+    def as_known(frame):
+        unended = pl.when(pl.col("ended_known_on") <= before).then(pl.col("valid_to"))
+        rows = frame.filter(pl.col("known_on").is_null() | (pl.col("known_on") <= before))
+        return rows.with_columns(unended.alias("valid_to"))
+
     blind = replace(
         catalog,
-        evidence=catalog.evidence.filter(
-            pl.col("known_on").is_null() | (pl.col("known_on") <= before)
-        ),
-        links=catalog.links.filter(pl.col("known_on") <= before),
+        evidence=as_known(catalog.evidence),
+        links=as_known(catalog.links),
         list_links=catalog.list_links.filter(pl.col("known_on") <= before),
     )
     again = explain(blind, *SUGON, as_of=after)

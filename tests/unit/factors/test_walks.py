@@ -301,3 +301,24 @@ def test_an_end_that_became_known_later_does_not_end_the_link_earlier():
 
     assert current_links(rows, date(2024, 12, 15)).height == 1
     assert current_links(rows, date(2024, 12, 17)).is_empty()
+
+
+def test_a_link_that_states_only_sales_is_no_gap_on_the_customers_bill():
+    links = [*CHAIN, sales("consultant", "inspur", 0.3)]
+
+    (answer,) = walked_share(FOUNDRY, context(links=links))
+
+    assert answer.mid == pytest.approx(0.2)
+    assert answer.hi == pytest.approx(0.2)
+
+
+def test_one_named_customer_says_nothing_of_all_revenue():
+    seen = context(
+        links=[sales("hygon", "inspur", 0.75)], issuers=("hygon",), statuses=listed("inspur")
+    )
+
+    (answer,) = sold_share(SOLD, seen)
+
+    assert answer.mid is None
+    assert answer.lo == pytest.approx(0.75)
+    assert "75% of revenue traced" in answer.note
