@@ -45,7 +45,9 @@ class Input:
 def recipes(graph: SupplyGraph, end: End) -> list[Input]:
     """Return the inputs of every customer, sorted by customer and kind.
 
-    A share that nobody knows counts as nothing in ``lo`` and ``mid`` and whole in ``hi``.
+    A share that nobody knows counts as nothing in ``lo`` and ``mid`` and whole in ``hi``. Weights of a customer add to
+    at most 1 in ``lo`` and ``mid``; in ``hi`` each is as large as it may be on its own (see :func:`fitted`), so that a
+    further input of unknown size never makes the others look safer.
     """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in graph.rows:
@@ -66,7 +68,7 @@ def recipes(graph: SupplyGraph, end: End) -> list[Input]:
             records[0]["criticality"],
             tuple(graph.position[record["supplier"]] for record in records),
             tuple(_shares(records, end)),
-            size / max(1.0, total[records[0]["customer"]]),
+            size if end == "hi" else size / max(1.0, total[records[0]["customer"]]),
             tuple(records),
         )
         for records, size in zip(ordered, sizes, strict=True)
@@ -156,14 +158,30 @@ def _worst_first(item: Input, loss: Vector) -> Vector:
 
 
 def _shares(records: Sequence[Mapping[str, Any]], end: End) -> list[float]:
-    """Return the shares within the kind: as stated, else in proportion to cost."""
+    """Return the shares within the kind: as stated, else by cost.
+
+    Where every supplier's cost has a point, the mix at the points holds in every reading. Where one has none, a share
+    in ``hi`` is that of its largest cost beside the smallest of the others, in ``lo`` the reverse.
+    """
     stated = [record[f"kind_{end}"] for record in records]
     if any(value is not None for value in stated):
         return [UNKNOWN[end] if value is None else float(value) for value in stated]
-    costs = [record["mid"] if record["mid"] is not None else record[end] for record in records]
-    known = [UNKNOWN[end] if value is None else float(value) for value in costs]
-    total = sum(known)
-    return [value / total if total > 0 else 0.0 for value in known]
+    points = [record["mid"] for record in records]
+    if end == "mid" or all(point is not None for point in points):
+        known = [point or 0.0 for point in points]
+        total = sum(known)
+        return [value / total if total > 0 else 0.0 for value in known]
+    own = [_cost(record, end) for record in records]
+    others = [_cost(record, "lo" if end == "hi" else "hi") for record in records]
+    rest = sum(others)
+    return [
+        mine / whole if (whole := mine + rest - other) > 0 else 0.0
+        for mine, other in zip(own, others, strict=True)
+    ]
+
+
+def _cost(record: Mapping[str, Any], end: End) -> float:
+    return UNKNOWN[end] if record[end] is None else float(record[end])
 
 
 def _weight(records: Sequence[Mapping[str, Any]], end: End) -> float:

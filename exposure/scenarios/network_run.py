@@ -9,14 +9,14 @@ Symbols: ψ shock on a node; s share of a supplier within an input kind; h outpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from exposure.factors.graph import SupplyGraph
 from exposure.factors.kinds import TRACED_WELL
-from exposure.factors.recipes import End, fitted, recipes
+from exposure.factors.recipes import End, Input, fitted, recipes
 from exposure.factors.walks import walk
 from exposure.scenarios.definitions import Range
 from exposure.scenarios.propagation import WeeklyNetwork, propagate, weekly_network
@@ -102,8 +102,10 @@ def weekly_reading(
     weight: list[float] = []
     cover: list[float] = []
     critical: list[str] = []
-    for number, item in enumerate(recipes(graph, end)):
-        taken = fitted(item.shares, ranking[list(item.suppliers)].tolist(), end)
+    inputs = recipes(graph, end)
+    shares = [fitted(item.shares, ranking[list(item.suppliers)].tolist(), end) for item in inputs]
+    weights = _weights(inputs, shares, ranking, end)
+    for number, (item, taken, size) in enumerate(zip(inputs, shares, weights, strict=True)):
         stock = max(record[f"cover_weeks_{end}"] or 0.0 for record in item.records)
         outside = (elsewhere, max(0.0, 1.0 - sum(taken)))
         for node, part in [*zip(item.suppliers, taken, strict=True), outside]:
@@ -111,7 +113,7 @@ def weekly_reading(
             customer.append(item.customer)
             kind.append(number)
             share.append(part)
-            weight.append(item.weight * part)
+            weight.append(size * part)
             cover.append(stock)
             critical.append(item.criticality)
     return weekly_network(
@@ -127,6 +129,25 @@ def weekly_reading(
         rho=rho,
         names=[*graph.node_ids, "elsewhere"],
     )
+
+
+def _weights(
+    inputs: Sequence[Input], shares: Sequence[Sequence[float]], ranking: FloatArray, end: End
+) -> list[float]:
+    """Return what hangs on each input, at most 1 a customer: in ``hi`` the worst hit inputs take theirs first."""
+    lost = [
+        float(np.dot(taken, ranking[list(item.suppliers)]))
+        for item, taken in zip(inputs, shares, strict=True)
+    ]
+    by_customer: dict[int, list[int]] = {}
+    for number, item in enumerate(inputs):
+        by_customer.setdefault(item.customer, []).append(number)
+    weights = [0.0] * len(inputs)
+    for numbers in by_customer.values():
+        sizes = fitted([inputs[i].weight for i in numbers], [lost[i] for i in numbers], end)
+        for i, size in zip(numbers, sizes, strict=True):
+            weights[i] = size
+    return weights
 
 
 def _spared(graph: SupplyGraph, shocks: Mapping[str, float]) -> set[str]:

@@ -121,6 +121,21 @@ def test_criticality_is_a_share_and_grows_with_what_is_cut(rows):
 
 
 @LAWS
+@given(worlds(), st.sampled_from(COMPANIES))
+def test_a_further_input_of_unknown_size_never_makes_a_company_look_safer(rows, customer):
+    unknown = link("nobody", customer, None, lo=0.0, link_id="more", input_kind="unknown")
+    before, after = graph_of(rows), graph_of([*rows, unknown])
+
+    def upper(graph):
+        phi = np.zeros((len(graph.node_ids), 1))
+        phi[graph.position["foundry"], 0] = 1.0
+        return dict(zip(graph.node_ids, criticality(graph, phi, "hi")[:, 0], strict=True))
+
+    safer, now = upper(before), upper(after)
+    assert all(now[name] >= safer[name] - 1e-9 for name in safer)
+
+
+@LAWS
 @given(worlds(), st.integers(0, 2_000))
 def test_age_widens_and_never_moves_a_point(rows, days):
     frame = links_frame(*rows)

@@ -173,3 +173,27 @@ def test_a_larger_shock_never_loses_less():
     mids = [losses(links, {"foundry": size})["sugon"][1] for size in (0.1, 0.3, 0.5, 0.8, 1.0)]
 
     assert mids == sorted(mids)
+
+
+def test_an_input_of_unknown_size_beside_does_not_lower_the_upper_loss():
+    known = link("foundry", "hygon", 0.4, output_lo=0.5, output_mid=0.5, output_hi=0.8)
+    unknown = link("hbm", "hygon", None, lo=0.0, hi=None, link_id="h", input_kind="memory")
+
+    alone = losses([known], {"foundry": 1.0})["hygon"][2]
+    beside = losses([known, unknown], {"foundry": 1.0})["hygon"][2]
+
+    assert beside >= alone - 1e-9
+
+
+def test_rival_suppliers_of_unknown_size_do_not_dilute_the_upper_loss():
+    tools = {"input_kind": "tools", "criticality": "important", "lo": 0.0, "hi": None}
+    one = [link("foundry", "hygon", None, link_id="a", **tools)]
+    three = [
+        *one,
+        link("hbm", "hygon", None, link_id="b", **tools),
+        link("smic", "hygon", None, link_id="c", **tools),
+    ]
+
+    shocks = {"foundry": 1.0, "hygon": 0.05}  # a known shock of its own: else its loss is unknown
+
+    assert losses(three, shocks)["hygon"][2] == losses(one, shocks)["hygon"][2] > 0.9
