@@ -51,7 +51,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("factors/evidence/", "factors/derivations.csv"),
     ("factors/links/",),
+    ("factors/coverage/",),
 )
+# Folders of the shipped content where a layer has no file of a new name: nothing would read it.
+CLOSED = ("factors", "factors/lists", "portfolios/reference", "reports/layouts", "reports/wording")
+READ_FOLDERS = (
+    "factors", "portfolios/reference", "portfolios/layouts", "portfolios/rules", "portfolios/risk",
+    "reports/layouts", "reports/wording",
+)  # fmt: skip
+TABLE_FORMATS = ("csv", "tsv", "xlsx", "xls", "ods", "toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,8 @@ class ContentRoot:
         Returns
         -------
         polars.DataFrame
-            The file's columns as text, plus ``source_row`` (the header is row 1; null for a row that lies beneath the
-            layer, which the shipped content's own checks have passed).
+            The file's columns as text, plus ``source_row`` (the header is row 1). Where the layer has a file of this
+            name, the rows are the layer's; rows from beneath have none.
 
         Raises
         ------
@@ -158,7 +166,8 @@ class ContentRoot:
         if not own.is_file():
             return below
         mine = self._own_csv(name)
-        return pl.concat([below, mine], how="diagonal")
+        nothing = pl.lit(None, dtype=mine.schema[SOURCE_ROW]).alias(SOURCE_ROW)
+        return pl.concat([below.with_columns(nothing), mine], how="diagonal")
 
     def has(self, name: str) -> bool:
         """Return whether the root or what lies beneath it has a file."""
@@ -173,7 +182,7 @@ class ContentRoot:
         found = {} if self.base is None else self.base.entries(folder)
         here = self.path / folder
         if here.is_dir():
-            found |= {path.name: path for path in here.iterdir()}
+            found |= {path.name: path for path in here.iterdir() if not path.name.startswith(".")}
         return dict(sorted(found.items()))
 
     def read_toml(self, name: str) -> TomlFile:
@@ -220,15 +229,12 @@ class ContentRoot:
         assert self.base is not None
         rows = self.base.read_csv(name)
         keys = key_of(name)
-        nothing = pl.lit(None, dtype=rows.schema[SOURCE_ROW]).alias(SOURCE_ROW)
-        replaced = self._replacing(name)
+        replaced = self.replacing(name)
         if keys is None or replaced is None:
-            return rows.with_columns(nothing)
-        return rows.join(replaced, on=list(keys), how="anti", nulls_equal=True).with_columns(
-            nothing
-        )
+            return rows
+        return rows.join(replaced, on=list(keys), how="anti", maintain_order="left")
 
-    def _replacing(self, name: str) -> pl.DataFrame | None:
+    def replacing(self, name: str) -> pl.DataFrame | None:
         """Return the keys of all rows of the layer that may replace rows of this table."""
         keys = list(key_of(name) or ())
         group = next((group for group in TOGETHER if _in_group(name, group)), None)
@@ -251,7 +257,7 @@ class ContentRoot:
             ]
             for path in sorted(found, key=lambda p: p.relative_to(self.path).as_posix()):
                 relative = path.relative_to(self.path)
-                if not SKIPPED_FOLDERS.intersection(relative.parts):
+                if not _is_skipped(relative):
                     yield relative.as_posix(), path
 
 
@@ -268,7 +274,8 @@ def key_of(name: str) -> tuple[str, ...] | None:
 
 
 def _in_group(name: str, group: tuple[str, ...]) -> bool:
-    return any(name == part or (part.endswith("/") and name.startswith(part)) for part in group)
+    parts = {name, name.rpartition("/")[0] + "/"}
+    return not parts.isdisjoint(group)
 
 
 def layer_report(root: ContentRoot) -> pl.DataFrame:
@@ -288,26 +295,44 @@ def layer_report(root: ContentRoot) -> pl.DataFrame:
             rows.append((name, *_file_change(root, root.base, name)))
             continue
         mine = read_text_csv(root.path / name, name).drop(SOURCE_ROW)
-        group = next((group for group in TOGETHER if _in_group(name, group)), (name,))
-        below = [
-            root.base.read_csv(other).drop(SOURCE_ROW) for other in _names_of(root.base, group)
-        ]
-        known = [frame.select(keys) for frame in below if set(keys) <= set(frame.columns)]
-        old = pl.concat(known).unique() if known else mine.select(keys).clear()
-        replaced = mine.join(old, on=list(keys), how="semi", nulls_equal=True)
-        same = sum(
-            replaced.select(frame.columns)
-            .join(frame, on=frame.columns, how="semi", nulls_equal=True)
-            .height
-            for frame in below
-            if set(frame.columns) <= set(mine.columns)
-        )
+        below = [frame.drop(SOURCE_ROW) for frame in _tables_beneath(root.base, name)]
+        if not set(keys) <= set(mine.columns):
+            rows.append((name, mine.height, 0, 0))  # refused when the table is read
+            continue
+        replaced = mine.join(_keys(below, keys), on=list(keys), how="semi")
+        same = sum(_repeated(replaced, frame) for frame in below)
         rows.append((name, mine.height - replaced.height, replaced.height - same, same))
     return pl.DataFrame(
         rows,
         schema={"file": pl.String, "added": pl.Int64, "replaced": pl.Int64, "same": pl.Int64},
         orient="row",
     )
+
+
+def replaces(root: ContentRoot, name: str) -> bool:
+    """Return whether a layer replaces a row of a table, or of the tables that share its keys."""
+    keys, mine = key_of(name), root.replacing(name)
+    if root.base is None or keys is None or mine is None or mine.is_empty():
+        return False
+    below = _keys(_tables_beneath(root.base, name), keys)
+    return mine.join(below, on=list(keys), how="semi").height > 0
+
+
+def _tables_beneath(base: ContentRoot, name: str) -> list[pl.DataFrame]:
+    group = next((group for group in TOGETHER if _in_group(name, group)), (name,))
+    return [base.read_csv(other) for other in _names_of(base, group)]
+
+
+def _keys(tables: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:
+    found = [frame.select(keys) for frame in tables if set(keys) <= set(frame.columns)]
+    return pl.concat([pl.DataFrame(schema=dict.fromkeys(keys, pl.String)), *found]).unique()
+
+
+def _repeated(mine: pl.DataFrame, below: pl.DataFrame) -> int:
+    """Return how many rows stand in both; a column that a table lacks is empty there."""
+    together = pl.concat([mine.clear(), below.clear()], how="diagonal")
+    ours, theirs = (pl.concat([together, frame], how="diagonal") for frame in (below, mine))
+    return theirs.join(ours, on=together.columns, how="semi", nulls_equal=True).height
 
 
 def _names_of(root: ContentRoot, group: tuple[str, ...]) -> list[str]:
@@ -411,8 +436,56 @@ def _checked(path: Path, origin: str) -> ContentRoot:
             places=[Place(path.name, f"has no folder {folder}/") for folder in missing],
             cure="exposure init my-content   (makes one), or exposure doctor   (shows which is used)",
         )
-    base = ContentRoot(shipped_root().resolve(), "shipped with the package") if layered else None
+    if not layered:
+        return ContentRoot(resolved, origin)
+    base = ContentRoot(shipped_root().resolve(), "shipped with the package")
+    _refuse_unread(resolved, base)
     return ContentRoot(resolved, origin, base)
+
+
+def _refuse_unread(folder: Path, base: ContentRoot) -> None:
+    """Refuse a file of a layer that nothing would read, such as a table with a slip in its name."""
+    places = [
+        Place(f"{folder.name}/{name}", why)
+        for top in READ_FOLDERS
+        for name in _names_under(folder, folder / top)
+        if (why := _why_unread(name, base))
+    ]
+    if places:
+        raise ContentError(
+            f"{folder.name} has {len(places)} files that nothing reads",
+            places=places,
+            cure="rename them, or move them out of the folder",
+        )
+
+
+def _names_under(root: Path, folder: Path) -> list[str]:
+    found = [path.relative_to(root) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.as_posix() for path in found if not _is_skipped(path))
+
+
+def _is_skipped(relative: Path) -> bool:
+    """Return whether a path is a program's own: hidden, a lock of a spreadsheet, an output."""
+    parts = relative.parts
+    return any(part.startswith((".", "~$")) or part in SKIPPED_FOLDERS for part in parts)
+
+
+def _why_unread(name: str, base: ContentRoot) -> str:
+    suffix = name.rpartition(".")[2]
+    if suffix not in ("csv", "toml"):
+        is_table = suffix.lower() in TABLE_FORMATS
+        return "is not read; save it as .csv in UTF-8" if is_table else ""
+    if base.has(name):
+        return ""
+    folder = name.rpartition("/")[0]
+    siblings = [f"{folder}/{known}" for known in base.entries(folder)]
+    if folder in CLOSED:
+        near = get_close_matches(name, siblings, n=1)
+        return "is no file of the content" + (f"; did you mean {near[0]}?" if near else "")
+    is_snapshot = folder.rpartition("/")[0] == "portfolios/risk"
+    if is_snapshot or any(known.endswith(f".{suffix}") for known in siblings):
+        return ""
+    return f"lies in a folder where no .{suffix} file is read"
 
 
 def _extends(settings: Path) -> str:

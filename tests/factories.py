@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -73,3 +74,9 @@ def nodes_frame(*ids: str) -> pl.DataFrame:
     """Return capability nodes."""
     rows = [(i, "capability", i, i, None) for i in ids]
     return pl.DataFrame(rows, schema=empty(Nodes).schema, orient="row")
+
+
+def stand_alone(folder: Path) -> Path:
+    """Make a folder a content root of its own: what is deleted from a copy must not come back from beneath."""
+    (folder / "content.toml").write_text('extends = "none"\n', encoding="utf-8")
+    return folder

@@ -19,7 +19,8 @@ _HELP = (
     "Make a content folder of your own that adds to the shipped facts or replaces some.\n\n"
     "Examples:\n\n"
     "  exposure init my-content\n\n"
-    "  exposure init my-content --example"
+    "  exposure init my-content --example\n\n"
+    "  exposure init my-content --use"
 )
 
 
@@ -30,11 +31,23 @@ def init_command(
     example: Annotated[
         bool, typer.Option("--example", help="Also write one made-up company, to show the format.")
     ] = False,
+    use: Annotated[
+        bool, typer.Option("--use", help="Also name the folder in a new exposure.toml here.")
+    ] = False,
 ) -> None:
     """Write the folder and say how to use it."""
-    from exposure.scaffold import write_scaffold
+    from exposure.scaffold import PROJECT, refuse_settings, use_by_default, write_scaffold
 
+    here = Path()
+    if use:
+        refuse_settings(here)
     for name in write_scaffold(folder, example=example):
-        typer.echo(f"{folder}/{name}")
+        typer.echo((folder / name).as_posix())
+    if use:
+        use_by_default(folder, here)
+        typer.echo(PROJECT)
     say(f"check it:  exposure data check --content {folder}")
-    say(f'use it:    --content {folder}, or content = "{folder}" in exposure.toml')
+    if use:
+        say(f"in use:    {PROJECT} names it for every command run here or below")
+    else:
+        say(f'use it:    --content {folder}, or content = "{folder}" in {PROJECT}')

@@ -27,6 +27,7 @@ from exposure.factors.derivations import (
 )
 from exposure.factors.evidence import current_links, visible
 from exposure.factors.graph import SupplyGraph, build_graph
+from exposure.factors.layers import refuse_later, replaces_facts, succeeded
 from exposure.lists.snapshot import load_editions
 from exposure.portfolios.securities import SecurityMaster, load_master
 from exposure.schemas import (
@@ -147,13 +148,12 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
     nodes = _table(root, "factors/nodes.csv", Nodes)
     subjects = _table(root, "factors/subjects.csv", Subjects)
     sources = _table(root, "factors/sources.csv", Sources)
-    stated = _tables(root, "factors/evidence", Evidence)
-    derived_raw = _with_rows(root, "factors/derivations.csv", Derivations)
-    derived = derive(derived_raw, stated, "factors/derivations.csv")
-    together = pl.concat([stated, derived]).sort("evidence_id")
-    _unique(together, "evidence_id", "factors/evidence")
-    evidence = validated(together, Evidence)
+    evidence = _evidence(root)
     links = _links(root, evidence)
+    if root.base is not None and replaces_facts(root):
+        below = _evidence(root.base)
+        links = succeeded(links, _links(root.base, below), "link_id")
+        evidence = succeeded(evidence, below, "evidence_id")
     events = _table(root, "factors/events.csv", Events)
     list_links = _table(root, "factors/lists/reviewed_links.csv", ListLinks)
     screened = _table(root, "factors/lists/screened.csv", ScreenedIssuers)
@@ -174,6 +174,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
         scenario_files=tuple(root.toml_files("factors/scenarios")),
         link_drift=_link_drift(root.read_toml("factors/staleness.toml")),
     )
+    refuse_later(root)
     check_references(catalog)
     return catalog
 
@@ -192,9 +193,12 @@ def check_references(catalog: Catalog) -> None:
     subjects = issuers | nodes | set(catalog.subjects["subject_id"])
     sources = set(catalog.sources["source_id"])
     places: list[Place] = []
+    tables: dict[str, pl.DataFrame] = {}
 
     def check(name: str, column: str, allowed: set[str], what: str, *, many: bool = False) -> None:
-        places.extend(_broken(root.read_csv(name), name, column, allowed, what, many=many))
+        if name not in tables:
+            tables[name] = root.read_csv(name)
+        places.extend(_broken(tables[name], name, column, allowed, what, many=many))
 
     for name in root.csv_names("factors/evidence"):
         check(name, "subject", subjects, "issuer, node or subject")
@@ -272,6 +276,16 @@ def _unique(frame: pl.DataFrame, key: str, where: str) -> None:
             ],
             cure="give each row an id of its own",
         )
+
+
+def _evidence(root: ContentRoot) -> pl.DataFrame:
+    """Read the stated figures and compute the derived ones."""
+    stated = _tables(root, "factors/evidence", Evidence)
+    derived_raw = _with_rows(root, "factors/derivations.csv", Derivations)
+    derived = derive(derived_raw, stated, "factors/derivations.csv")
+    together = pl.concat([stated, derived]).sort("evidence_id")
+    _unique(together, "evidence_id", "factors/evidence")
+    return validated(together, Evidence)
 
 
 def _links(root: ContentRoot, evidence: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 
 from exposure.cli.main import run
+from tests.factories import stand_alone
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLE = ROOT / "portfolios" / "ai-servers"
@@ -323,7 +324,7 @@ def test_another_content_folder_that_is_broken_is_refused_with_file_and_line(
     content = tmp_path / "content"
     for folder in ("factors", "portfolios"):
         shutil.copytree(ROOT / folder, content / folder)
-    (content / "content.toml").write_text('extends = "none"\n', encoding="utf-8")
+    stand_alone(content)
     target = content / "factors" / "definitions" / "ascend_share.toml"
     target.write_text(
         target.read_text(encoding="utf-8").replace("order = 1", "order = 1\nodrer = 2"),

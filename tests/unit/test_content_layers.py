@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from exposure.content import ContentRoot, find_content, layer_report, shipped_root
+from exposure.content import KEYS, ContentRoot, find_content, layer_report, shipped_root
 from exposure.errors import ContentError, UsageError
+from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import score_issuers
 from exposure.scaffold import write_scaffold
 from exposure.scenarios.definitions import load_catalog
@@ -54,17 +55,27 @@ def fact(folder: Path, evidence_id: str, value: str = "0.5", **other: str) -> No
     add(folder, EVIDENCE, **(row | other))
 
 
-def talkweb(folder: Path | None, factor: str = "us_revenue_share", day: date = DAY) -> float | None:
-    catalog = load_catalog(folder)
-    return score_issuers(catalog, ["talkweb"], day, [factor])["mid"].item(0)
+def known(catalog: Catalog, evidence_id: str) -> str:
+    """Return the day on which a shipped fact became known."""
+    rows = catalog.evidence.filter(pl.col("evidence_id") == evidence_id)
+    return rows["known_on"].item().isoformat()
 
 
-def test_an_empty_layer_changes_nothing(mine):
-    ours, theirs = load_catalog(shipped_root()), load_catalog(mine)
-    issuers = ours.master.issuers["issuer_id"].to_list()
+def talkweb(folder: Path, day: date = DAY) -> float | None:
+    rows = score_issuers(load_catalog(folder), ["talkweb"], day, ["us_revenue_share"])
+    return rows["mid"].item(0)
 
-    assert score_issuers(theirs, issuers, DAY).equals(score_issuers(ours, issuers, DAY))
-    assert theirs.evidence.equals(ours.evidence)
+
+def everything(catalog: Catalog, day: date) -> pl.DataFrame:
+    return score_issuers(catalog, catalog.master.issuers["issuer_id"].to_list(), day)
+
+
+def test_an_empty_layer_changes_nothing(mine, catalog):
+    theirs = load_catalog(mine)
+
+    assert everything(theirs, DAY).equals(everything(catalog, DAY))
+    assert theirs.evidence.equals(catalog.evidence)
+    assert theirs.links.equals(catalog.links)
     assert layer_report(theirs.root)["added"].sum() == 0
 
 
@@ -75,10 +86,10 @@ def test_a_layer_adds_a_fact(mine):
     assert talkweb(mine) == pytest.approx(0.5)
 
 
-def test_a_layer_replaces_a_fact_wherever_it_stands(mine):
+def test_a_layer_replaces_a_fact_wherever_it_stands(mine, catalog):
     """Ours stands in server_makers.csv; the layer's row of the same id in mine.csv takes its place."""
     name = "inspur.gross_margin.2024h1"
-    fact(mine, name, "0.2", subject="inspur", measure="gross_margin")
+    fact(mine, name, "0.2", subject="inspur", measure="gross_margin", known_on=known(catalog, name))
 
     rows = load_catalog(mine).evidence.filter(pl.col("evidence_id") == name)
 
@@ -93,10 +104,11 @@ def test_a_layer_replaces_a_fact_wherever_it_stands(mine):
     }
 
 
-def test_a_stated_figure_may_replace_a_derived_one(mine):
-    fact(mine, "inspur.net_margin.2024h1", "0.014", subject="inspur", measure="net_margin")
+def test_a_stated_figure_may_replace_a_derived_one(mine, catalog):
+    name = "inspur.net_margin.2024h1"
+    fact(mine, name, "0.014", subject="inspur", measure="net_margin", known_on=known(catalog, name))
 
-    rows = load_catalog(mine).evidence.filter(pl.col("evidence_id") == "inspur.net_margin.2024h1")
+    rows = load_catalog(mine).evidence.filter(pl.col("evidence_id") == name)
 
     assert rows["formula"].to_list() == [None]
 
@@ -140,12 +152,28 @@ def test_a_fault_in_the_layer_is_named_by_its_own_file_and_row(mine):
     assert (place.file, place.row, place.value) == (EVIDENCE, 2, "nowhere")
 
 
-def test_an_unknown_column_in_the_layer_is_refused(mine):
-    path = mine / "factors" / "sources.csv"
-    path.write_text("source_id,publisher,titel\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "factors/sources.csv",
+            "publisher,title\nme,note\n",
+            "column source_id: must not be empty",
+        ),
+        (EVIDENCE, "subject,measure\ntalkweb,revenue\n", "evidence_id: is missing from the header"),
+        ("factors/events.csv", "event_id,title_en\nmine,act\n", "known_on: must not be empty"),
+        ("factors/sources.csv", "source_id,titel\n", "column titel: is not a column"),
+        ("factors/sources.csv", "source_id\na,b\n", "can't be read as a table"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused(mine, name, text, says):
+    (mine / name).write_text(text, encoding="utf-8")
 
-    with pytest.raises(ContentError, match=r"sources\.csv"):
+    with pytest.raises(ContentError) as refused:
         load_catalog(mine)
+
+    assert name in refused.value.render()
+    assert says in refused.value.render()
 
 
 def test_what_a_layer_learns_later_changes_no_earlier_day(mine):
@@ -153,6 +181,196 @@ def test_what_a_layer_learns_later_changes_no_earlier_day(mine):
 
     assert talkweb(mine, day=DAY) is None
     assert talkweb(mine, day=date(2025, 3, 1)) == pytest.approx(0.5)
+
+
+SEGMENT = "talkweb.revenue_share.intelligent_computing.2024h1"
+LATER = date(2025, 3, 1)
+
+
+@pytest.fixture
+def corrected(mine) -> Path:
+    """A figure of ours, of which our own figures and links are derived, corrected on a later day."""
+    measure = "revenue_share.intelligent_computing"
+    fact(mine, SEGMENT, "0.41", measure=measure, known_on=LATER.isoformat())
+    return mine
+
+
+def test_a_replacement_known_later_changes_no_earlier_day(corrected, catalog):
+    theirs = load_catalog(corrected)
+
+    for day in (date(2024, 12, 31), DAY, date(2025, 2, 28)):
+        assert everything(theirs, day).equals(everything(catalog, day)), day
+    assert not everything(theirs, LATER).equals(everything(catalog, LATER))
+
+
+def test_a_replacement_known_later_rules_from_its_day_on(corrected):
+    rows = load_catalog(corrected).evidence_at(LATER).filter(pl.col("subject") == "talkweb")
+    mids = dict(rows.select("evidence_id", "mid").iter_rows())
+
+    assert SEGMENT not in mids
+    assert mids[f"{SEGMENT}.known-2025-03-01"] == pytest.approx(0.41)
+    upper = rows.filter(pl.col("evidence_id").str.starts_with("talkweb.ascend_revenue_share.upper"))
+    assert upper["evidence_id"].to_list() == [
+        "talkweb.ascend_revenue_share.upper.2024h1.known-2025-03-01"
+    ]
+    assert upper["hi"].item() == pytest.approx(0.41)
+
+
+def test_a_link_known_later_rules_from_its_day_on(mine, catalog):
+    link = catalog.links_at(DAY).filter(pl.col("known_on") < DAY).row(0, named=True)
+    cells = {
+        "link_id": link["link_id"],
+        "supplier": link["supplier"],
+        "customer": link["customer"],
+        "input_kind": link["input_kind"],
+        "criticality": link["criticality"],
+        "lo": "0",
+        "mid": "0",
+        "hi": "0",
+        "valid_from": link["valid_from"].isoformat(),
+        "known_on": LATER.isoformat(),
+        "grade": "A",
+        "status": "observed",
+        "source_id": "zhongyuan-2025-01-24",
+        "locator": "note 2",
+    }
+    add(mine, "factors/links/mine.csv", **cells)
+
+    theirs = load_catalog(mine)
+
+    assert (
+        theirs.links_at(DAY)
+        .drop("valid_to", "ended_known_on")
+        .equals(catalog.links_at(DAY).drop("valid_to", "ended_known_on"))
+    )
+    now = theirs.links_at(LATER).filter(pl.col("link_id").str.starts_with(link["link_id"]))
+    assert now.filter(pl.col("hi") == 0)["link_id"].to_list() == [
+        f"{link['link_id']}.known-2025-03-01"
+    ]
+
+
+def repeat(folder: Path, name: str, **changes: str) -> dict[str, str | None]:
+    """Repeat the first row of a shipped table in the layer, with changes."""
+    ours = ContentRoot(shipped_root(), "test").read_csv(name).drop("source_row")
+    row = ours.row(0, named=True) | changes
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)).write_csv(folder / name)
+    return row
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "factors/events.csv",
+        "factors/lists/reviewed_links.csv",
+        "portfolios/reference/ownership.csv",
+    ],
+)
+def test_an_act_known_later_than_ours_is_refused(mine, name):
+    repeat(mine, name)
+    assert load_catalog(mine).root.base is not None
+
+    repeat(mine, name, known_on="2030-01-01")
+
+    with pytest.raises(ContentError) as refused:
+        load_catalog(mine)
+    (place,) = refused.value.places
+    assert (place.file, place.row, place.column) == (name, 2, "known_on")
+    assert "a key of its own" in refused.value.cure
+
+
+def test_the_first_row_of_every_table_can_be_replaced(mine, catalog):
+    """The key of each table in `KEYS` is one that the table has, and that makes its rows one."""
+    ours = ContentRoot(shipped_root(), "test")
+    names = [
+        name
+        for part in KEYS
+        for name in (ours.csv_names(part.rstrip("/"))[:1] if part.endswith("/") else [part])
+    ]
+    for name in names:
+        repeat(mine, name)
+
+    report = layer_report(find_content(mine))
+    theirs = load_catalog(mine)
+
+    rows = {row["file"]: row for row in report.iter_rows(named=True)}
+    assert all(rows[name]["same"] == 1 for name in names), rows
+    assert report["added"].sum() == report["replaced"].sum() == 0
+    assert theirs.evidence.equals(catalog.evidence)
+
+
+def test_a_row_with_one_more_cell_is_not_the_same(mine):
+    row = repeat(mine, "factors/evidence/market.csv")
+    frame = pl.read_csv(mine / "factors/evidence/market.csv", infer_schema=False)
+    frame.with_columns(
+        valid_to=pl.lit("2030-01-01"), ended_known_on=pl.lit("2030-01-01")
+    ).write_csv(mine / "factors/evidence/market.csv")
+
+    report = layer_report(find_content(mine)).filter(
+        pl.col("file") == "factors/evidence/market.csv"
+    )
+
+    assert row["evidence_id"]
+    assert report.row(0)[1:] == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("factors/source.csv", "did you mean factors/sources.csv?"),
+        ("portfolios/reference/issuer.csv", "did you mean portfolios/reference/issuers.csv?"),
+        ("factors/evidence/old/mine.csv", "no .csv file is read"),
+        ("factors/definitions/mine.csv", "no .csv file is read"),
+        ("factors/evidence/mine.xlsx", "save it as .csv"),
+        ("factors/evidence/more.CSV", "save it as .csv"),
+    ],
+)
+def test_a_file_that_nothing_reads_is_refused(mine, name, says):
+    (mine / name).parent.mkdir(parents=True, exist_ok=True)
+    (mine / name).write_text("a,b\n", encoding="utf-8")
+
+    with pytest.raises(ContentError) as refused:
+        find_content(mine)
+
+    (place,) = refused.value.places
+    assert place.file == f"mine/{name}"
+    assert says in place.why
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "portfolios/my-book/holdings.csv",
+        "portfolios/my-book/holdings.xlsx",
+        "factors/evidence/.~lock.mine.csv#",
+        "factors/evidence/._mine.csv",
+        "factors/.ipynb_checkpoints/nodes.csv",
+        "factors/notes.md",
+    ],
+)
+def test_files_that_are_none_of_the_content_stay_alone(mine, name):
+    before = find_content(mine).fingerprint()
+    (mine / name).parent.mkdir(parents=True, exist_ok=True)
+    (mine / name).write_text("none of ours", encoding="utf-8")
+
+    assert load_catalog(mine).factors
+    assert (find_content(mine).fingerprint() == before) == ("my-book/holdings.csv" not in name)
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(mine):
+    fact(mine, "talkweb.us_revenue_share.mine")
+    path = mine / EVIDENCE
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert talkweb(mine) == pytest.approx(0.5)
+
+
+def test_the_same_layer_gives_the_same_catalog(corrected):
+    one, two = load_catalog(corrected), load_catalog(corrected)
+
+    assert one.fingerprint == two.fingerprint
+    assert one.evidence.equals(two.evidence)
+    assert one.links.equals(two.links)
 
 
 def test_the_fingerprint_covers_both_layers(mine):
@@ -208,3 +426,28 @@ def test_the_scaffold_keeps_what_is_there(mine):
 
     assert sorted(path.name for path in mine.iterdir()) == before
     assert not mine.with_name("mine.part").exists()
+
+
+def test_the_scaffold_touches_nothing_beside_it(tmp_path):
+    """Nothing of the user's is overwritten or left behind, and a failure leaves nothing."""
+    beside = tmp_path / "mine.part"
+    beside.mkdir()
+    (beside / "precious.txt").write_text("mine", encoding="utf-8")
+
+    write_scaffold(tmp_path / "mine")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.part"]
+    assert (beside / "precious.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_failure_of_the_scaffold_leaves_nothing(tmp_path, monkeypatch, is_there):
+    folder = tmp_path / "mine"
+    if is_there:
+        folder.mkdir()
+    monkeypatch.setattr("exposure.scaffold.GUIDE", "reports/wording/nothing.md")
+
+    with pytest.raises(OSError, match=r"nothing\.md"):
+        write_scaffold(folder)
+
+    assert sorted(tmp_path.rglob("*")) == ([folder] if is_there else [])

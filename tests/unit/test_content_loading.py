@@ -8,6 +8,7 @@ import pytest
 from exposure.content import ContentRoot, find_content, shipped_root
 from exposure.errors import ContentError
 from exposure.scenarios.definitions import load_catalog
+from tests.factories import stand_alone
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -16,8 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 def copy(tmp_path) -> Path:
     for folder in ("factors", "portfolios"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    (tmp_path / "content.toml").write_text('extends = "none"\n', encoding="utf-8")
-    return tmp_path
+    return stand_alone(tmp_path)
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:

@@ -13,6 +13,7 @@ from exposure.content import ContentRoot
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.intake import Layouts, load_layouts
 from exposure.portfolios.securities import Resolver, SecurityMaster, load_master
+from tests.factories import stand_alone
 
 AS_OF = date(2025, 1, 24)
 PROJECT = Path(__file__).parents[3]
@@ -74,6 +75,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reference.mkdir(parents=True)
     for folder in ("layouts", "rules"):
         shutil.copytree(PROJECT / "portfolios" / folder, root / "portfolios" / folder)
+    stand_alone(root)
     (reference / "issuers.csv").write_text(ISSUERS, encoding="utf-8")
     (reference / "listings.csv").write_text(LISTINGS, encoding="utf-8")
     (reference / "aliases.csv").write_text(ALIASES, encoding="utf-8")
