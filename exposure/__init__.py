@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from exposure.risk import RiskModel, estimate_risk, load_risk
     from exposure.scenarios.definitions import ScenarioDefinition as Scenario
     from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.headline import Headline, headline
     from exposure.scenarios.stressing import Shock, stress
     from exposure.schemas import schema
 
@@ -49,6 +50,7 @@ _HOMES = {
     "ContentError": "exposure.errors",
     "Explanation": "exposure.factors.explain",
     "ExposureError": "exposure.errors",
+    "Headline": "exposure.scenarios.headline",
     "HoldingsError": "exposure.errors",
     "Infeasible": "exposure.errors",
     "ListError": "exposure.errors",
@@ -68,6 +70,7 @@ _HOMES = {
     "estimate_risk": "exposure.risk",
     "explain": "exposure.factors.explain",
     "exposure_bands": "exposure.factors.uncertainty",
+    "headline": "exposure.scenarios.headline",
     "load_benchmark": "exposure.portfolios.holdings",
     "load_catalog": "exposure.scenarios.definitions",
     "load_holdings": "exposure.portfolios.holdings",
@@ -88,6 +91,7 @@ __all__ = [
     "ContentError",
     "Explanation",
     "ExposureError",
+    "Headline",
     "HoldingsError",
     "Infeasible",
     "ListError",
@@ -107,6 +111,7 @@ __all__ = [
     "estimate_risk",
     "explain",
     "exposure_bands",
+    "headline",
     "load_benchmark",
     "load_catalog",
     "load_holdings",

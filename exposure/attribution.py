@@ -15,6 +15,7 @@ import polars as pl
 
 from exposure.errors import UsageError, check_names
 from exposure.factors.catalog import Catalog
+from exposure.factors.concentration import PortfolioConcentration, concentration
 from exposure.factors.definitions import MAIN, FactorDefinition
 from exposure.factors.scoring import score_issuers, score_issues
 from exposure.portfolios.holdings import Book
@@ -51,6 +52,8 @@ class Scores:
         :class:`~exposure.schemas.PositionScores` of the benchmark; empty without one.
     issues
         :class:`~exposure.schemas.DataIssues` about evidence.
+    concentration
+        How few positions and upstream suppliers carry the portfolio.
     """
 
     as_of: date
@@ -61,6 +64,7 @@ class Scores:
     issuers: pl.DataFrame
     benchmark_positions: pl.DataFrame
     issues: pl.DataFrame
+    concentration: PortfolioConcentration
 
     def matrix(
         self, which: str = "mid", basis: str = MAIN
@@ -84,13 +88,17 @@ class Scores:
         return wide["listing_id"].to_list(), factor_ids, values
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the exposures with their top contributors, ready for JSON."""
+        """Return the exposures with their top contributors and the concentration, ready for JSON."""
         top = top_contributors(self.contributions)
         rows = self.factors.to_dicts()
         for row in rows:
             key = (row["factor_id"], row["basis"])
             row["top_contributors"] = top.get(key, [])
-        return {"as_of": self.as_of.isoformat(), "factors": rows}
+        return {
+            "as_of": self.as_of.isoformat(),
+            "factors": rows,
+            "concentration": self.concentration.to_dict(),
+        }
 
     def _repr_html_(self) -> str:
         return str(self.factors._repr_html_())  # pyright: ignore[reportPrivateUsage] - the notebook protocol
@@ -160,6 +168,7 @@ def score(
         issuers=scores,
         benchmark_positions=reference,
         issues=score_issues(catalog, scores, book.as_of),
+        concentration=concentration(book, catalog),
     )
 
 

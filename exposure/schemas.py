@@ -645,6 +645,93 @@ class PlanConflict(dy.Schema):
     repair_verified = dy.Bool()
 
 
+class HeadlineListings(dy.Schema):
+    """Expected scenario loss and gain of a holding in basis points, never netted, with its place in the ranking."""
+
+    listing_id = dy.String(primary_key=True)
+    issuer_id = dy.String(nullable=True)
+    weight = dy.Float64()
+    loss = dy.Float64(nullable=True, min=0)  # null where a counted scenario has no return for it
+    loss_lo = dy.Float64(nullable=True, min=0)  # every probability, severity and return at its best
+    loss_hi = dy.Float64(nullable=True, min=0)  # ... and at its worst
+    band_lo = dy.Float64(nullable=True, min=0)  # 5% of the draws lie below
+    band_hi = dy.Float64(nullable=True, min=0)  # 5% of the draws lie above
+    band_mean = dy.Float64(nullable=True, min=0)
+    gain = dy.Float64(nullable=True, min=0)
+    gain_lo = dy.Float64(nullable=True, min=0)
+    gain_hi = dy.Float64(nullable=True, min=0)
+    known_loss = dy.Float64(min=0)  # over scenarios with a return: a floor if some lack one
+    known_gain = dy.Float64(min=0)
+    inferred_share = dy.Float64(nullable=True)  # of known_loss; null where there is none
+    contribution = dy.Float64()  # to the portfolio's loss; adds up to it exactly
+    worst_scenario = dy.String(nullable=True)
+    worst_return = dy.Float64(nullable=True)
+    rank = dy.Int64(nullable=True)
+    rank_lo = dy.Int64(nullable=True)  # best rank of the 5-95% interval
+    rank_hi = dy.Int64(nullable=True)
+    tier = dy.Int64(nullable=True)
+    surely_above = dy.Int64(nullable=True)  # holdings it outranks in 95% of the draws
+    missing = dy.List(dy.String())  # scenarios with a probability but no return for it
+
+
+class HeadlineScenarios(dy.Schema):
+    """What each scenario does to the portfolio, whatever its probability, and what it adds to the headline."""
+
+    scenario_id = dy.String(primary_key=True)
+    low = dy.Float64(nullable=True)  # return of the portfolio [fraction]; null: unknown, not zero
+    base = dy.Float64(nullable=True)
+    high = dy.Float64(nullable=True)
+    probability_lo = dy.Float64(nullable=True)
+    probability = dy.Float64(nullable=True)
+    probability_hi = dy.Float64(nullable=True)
+    counted = dy.Bool()
+    reason = dy.String(nullable=True, regex=r"^(no_probability|no_return)$")  # why not counted
+    loss = dy.Float64()  # basis points of the headline
+    gain = dy.Float64()
+    standalone = dy.Float64()  # loss if holdings did not offset each other inside the scenario
+    unknown_weight = dy.Float64()
+
+
+class HeadlinePairs(dy.Schema):
+    """Two holdings in the order of the ranking, and what it takes to turn them round."""
+
+    upper = dy.String(primary_key=True)
+    lower = dy.String(primary_key=True)
+    gap = dy.Float64(min=0)  # basis points
+    probability_above = dy.Float64(min=0, max=1)
+    dominates = dy.Bool()  # the order holds whatever the probabilities
+    adjacent = dy.Bool()
+    tied = dy.Bool()  # their rank intervals overlap
+    transfer = dy.Float64(nullable=True)  # adjacent pairs: probability to move so that they tie
+    from_scenario = dy.String(nullable=True)
+    to_scenario = dy.String(nullable=True)
+    feasible = dy.Bool(nullable=True)  # the two probabilities have that much to give and take
+
+
+class UpstreamNodes(dy.Schema):
+    """Load of a portfolio on an upstream supplier: share of its cost that first hits it [fraction]."""
+
+    node_id = dy.String(primary_key=True)
+    name_zh = dy.String(nullable=True)
+    name_en = dy.String(nullable=True)
+    kind = dy.String()  # issuer, capability
+    load_lo = dy.Float64(min=0)
+    load = dy.Float64(min=0)  # at the points; an unknown share counts in load_hi only
+    load_hi = dy.Float64(min=0)
+    share = dy.Float64()  # of the load on all nodes
+    issuers = dy.List(dy.String())  # who hangs on it, the largest first
+
+
+class UpstreamHoldings(dy.Schema):
+    """Which holding hangs on which upstream supplier; ``load`` adds up to the node's."""
+
+    node_id = dy.String(primary_key=True)
+    issuer_id = dy.String(primary_key=True)
+    weight = dy.Float64(min=0)  # of the invested part
+    share = dy.Float64(min=0, max=1)  # of the holding's cost that first hits the node
+    load = dy.Float64(min=0)
+
+
 TABLES: dict[str, type[dy.Schema]] = {
     "portfolios.issuers": Issuers,
     "portfolios.listings": Listings,
@@ -666,9 +753,14 @@ TABLES: dict[str, type[dy.Schema]] = {
     "score.factors": FactorExposures,
     "score.contributions": Contributions,
     "score.bands": ExposureBands,
+    "score.upstream": UpstreamNodes,
+    "score.upstream_holdings": UpstreamHoldings,
     "data.next": ResearchPoints,
     "stress.positions": ScenarioReturns,
     "stress.portfolio": ScenarioResults,
+    "headline.listings": HeadlineListings,
+    "headline.scenarios": HeadlineScenarios,
+    "headline.pairs": HeadlinePairs,
     "risk.loadings": RiskLoadings,
     "risk.factor_covariance": RiskFactorCovariance,
     "risk.specific": RiskSpecific,

@@ -93,6 +93,7 @@ def score_command(
 ) -> int:
     """Score a portfolio."""
     from exposure.attribution import score
+    from exposure.cli.headline import concentration_text
     from exposure.pipeline import factor_limits, prepare
 
     chosen = chosen_format(kind, as_json)
@@ -119,6 +120,7 @@ def score_command(
         for line in _talk(inputs):
             say(line, quiet=quiet)
         typer.echo(_score_table(inputs, scores.factors, limits), nl=False)
+        typer.echo("\n" + concentration_text(scores.concentration, inputs.catalog), nl=False)
         if limits:
             say("counted: as the limit counts it, an unknown score at its upper end", quiet=quiet)
         say(f"next: exposure stress {_again(holdings, inputs)} --all", quiet=quiet)
@@ -131,7 +133,9 @@ def stress_command(
     holdings: Holdings,
     as_of: AsOf = None,
     scenario: Scenarios = None,
-    every: Annotated[bool, typer.Option("--all", help="All scenarios of the catalogue.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All scenarios of the catalogue, with the headline.")
+    ] = False,
     shock: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
@@ -153,7 +157,10 @@ def stress_command(
     """Stress a portfolio."""
     import polars as pl
 
+    from exposure.cli.headline import headline_text
     from exposure.pipeline import prepare
+    from exposure.scenarios.definitions import scenario_definitions
+    from exposure.scenarios.headline import headline
     from exposure.scenarios.stressing import stress
 
     chosen = chosen_format(kind, as_json)
@@ -176,8 +183,10 @@ def stress_command(
         allow_rejects=allow_rejects,
         max_age=max_age,
     )
-    wanted = None if every else list(scenario or [])
+    catalogue = scenario_definitions(inputs.catalog)
+    wanted = list(catalogue) if every else list(scenario or [])
     result = stress(inputs.book, inputs.catalog, wanted, node_shocks=nodes, risk=inputs.risk)
+    whole = set(catalogue) <= set(result.portfolio["scenario_id"])
     portfolio, positions = result.portfolio, result.positions
     if severity != "all":
         portfolio = portfolio.filter(pl.col("severity") == severity)
@@ -189,6 +198,9 @@ def stress_command(
                 "portfolio": inputs.book.name,
                 "rows": portfolio.to_dicts(),
                 "positions": positions.to_dicts(),
+                "headline": headline(result, inputs.book, inputs.catalog).to_dict()
+                if whole
+                else None,
             },
             output,
         )
@@ -196,6 +208,9 @@ def stress_command(
         for line in _talk(inputs):
             say(line, quiet=quiet)
         typer.echo(_stress_table(inputs, portfolio), nl=False)
+        if whole:
+            found = headline(result, inputs.book, inputs.catalog)
+            typer.echo("\n" + headline_text(found, inputs.book, inputs.catalog), nl=False)
         say(f"next: exposure rebalance {_again(holdings, inputs)}", quiet=quiet)
     else:
         emit(positions if by == "listing" else portfolio, chosen, output)

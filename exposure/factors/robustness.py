@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 Vector = NDArray[np.float64]
 
@@ -29,11 +30,15 @@ class Reversal:
         infinite where no transfer can change the gap.
     possible
         True where the weights hold that much to move.
+    source, target
+        Columns that give and take the weight.
     """
 
     gap: float
     transfer: float
     possible: bool
+    source: int
+    target: int
 
 
 def rank_order(score: ArrayLike) -> NDArray[np.int64]:
@@ -149,18 +154,20 @@ def critical_reversal(sub_scores: ArrayLike, weights: ArrayLike, i: int, j: int)
     Examples
     --------
     >>> r = critical_reversal([[0.6, 0.2], [0.5, 0.5]], [0.8, 0.2], 0, 1)
-    >>> round(r.gap, 12), round(r.transfer, 12)
-    (0.02, 0.05)
+    >>> round(r.gap, 12), round(r.transfer, 12), r.source, r.target
+    (0.02, 0.05, 0, 1)
     """
     x, w = _matrix(sub_scores), np.asarray(weights, dtype=np.float64)
     d = x[i] - x[j]
     gap = float(w @ d)
     spread = float(d.max() - d.min())
+    source, target = int(d.argmax()), int(d.argmin())
+    if gap < 0:
+        source, target = target, source
     if spread == 0:
-        return Reversal(gap, 0.0 if gap == 0 else float("inf"), gap == 0)
+        return Reversal(gap, 0.0 if gap == 0 else float("inf"), gap == 0, source, target)
     transfer = abs(gap) / spread
-    source = int(d.argmax()) if gap > 0 else int(d.argmin())
-    return Reversal(gap, transfer, bool(transfer <= w[source]))
+    return Reversal(gap, transfer, bool(transfer <= w[source]), source, target)
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
@@ -196,20 +203,23 @@ def rank_intervals(draws: ArrayLike, coverage: float = 0.9) -> NDArray[np.int64]
     Returns
     -------
     numpy.ndarray
-        Of shape (n, 2): best and worst rank.
+        Of shape (n, 2): best and worst rank. Names that tie in a draw share all the ranks they fill.
 
     Examples
     --------
     >>> rank_intervals([[0.9, 0.1], [0.8, 0.2]]).tolist()
     [[1, 1], [2, 2]]
+    >>> rank_intervals([[0.9, 0.0, 0.0]]).tolist()
+    [[1, 1], [2, 3], [2, 3]]
     """
     scores = _matrix(draws)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
+    if scores.shape[1] == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    best = stats.rankdata(-scores, method="min", axis=1)
+    worst = stats.rankdata(-scores, method="max", axis=1)
     cut = (1.0 - coverage) / 2.0
-    low = np.quantile(ranks, cut, axis=0, method="lower")
-    high = np.quantile(ranks, 1.0 - cut, axis=0, method="higher")
+    low = np.quantile(best, cut, axis=0, method="lower")
+    high = np.quantile(worst, 1.0 - cut, axis=0, method="higher")
     return np.column_stack([low, high]).astype(np.int64)
 
 

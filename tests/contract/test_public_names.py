@@ -20,6 +20,7 @@ def test_the_contract_of_the_architecture_is_there():
         "load_holdings",
         "score",
         "stress",
+        "headline",
         "rebalance",
         "run_weekly",
         "write_workbook",
