@@ -17,7 +17,9 @@ from exposure.errors import UsageError, check_names
 from exposure.factors.catalog import Catalog
 from exposure.factors.concentration import PortfolioConcentration, concentration
 from exposure.factors.definitions import MAIN, FactorDefinition
+from exposure.factors.research import issuer_weights
 from exposure.factors.scoring import score_issuers, score_issues
+from exposure.factors.uncertainty import exposure_bands
 from exposure.portfolios.holdings import Book
 from exposure.schemas import (
     COVERED_STATUSES,
@@ -54,6 +56,8 @@ class Scores:
         :class:`~exposure.schemas.DataIssues` about evidence.
     concentration
         How few positions and upstream suppliers carry the portfolio.
+    bands
+        :class:`~exposure.schemas.ExposureBands`: how far each exposure moves when every fact errs in its interval.
     """
 
     as_of: date
@@ -65,6 +69,7 @@ class Scores:
     benchmark_positions: pl.DataFrame
     issues: pl.DataFrame
     concentration: PortfolioConcentration
+    bands: pl.DataFrame
 
     def matrix(
         self, which: str = "mid", basis: str = MAIN
@@ -88,7 +93,7 @@ class Scores:
         return wide["listing_id"].to_list(), factor_ids, values
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the exposures with their top contributors and the concentration, ready for JSON."""
+        """Return the exposures with their top contributors, their bands and the concentration, ready for JSON."""
         top = top_contributors(self.contributions)
         rows = self.factors.to_dicts()
         for row in rows:
@@ -98,6 +103,7 @@ class Scores:
             "as_of": self.as_of.isoformat(),
             "factors": rows,
             "concentration": self.concentration.to_dict(),
+            "bands": self.bands.to_dicts(),
         }
 
     def _repr_html_(self) -> str:
@@ -169,6 +175,7 @@ def score(
         benchmark_positions=reference,
         issues=score_issues(catalog, scores, book.as_of),
         concentration=concentration(book, catalog),
+        bands=exposure_bands(catalog, issuer_weights(book), book.as_of, chosen),
     )
 
 

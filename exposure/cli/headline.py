@@ -8,12 +8,47 @@ from typing import TYPE_CHECKING, Any
 from exposure.cli.output import aligned, percent, signed_percent, width
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from exposure.factors.catalog import Catalog
     from exposure.factors.concentration import PortfolioConcentration
     from exposure.portfolios.holdings import Book
     from exposure.scenarios.headline import Headline
 
 COLUMNS = 100
+ROUNDING = 1e-9  # a narrower band is a point
+
+
+def bands_text(bands: pl.DataFrame, catalog: Catalog) -> str:
+    """Return how sure each exposure is: the band of draws, the two brackets, and the fact that matters most."""
+    rows = [["how sure", "mid", "5–95%", "independent", "common", "most of it rests on"]]
+    for row in bands.filter(bands["sd"] > ROUNDING).iter_rows(named=True):
+        factor = catalog.factors[row["factor_id"]]
+        if factor.highest > 1:
+            continue
+        item = (
+            ""
+            if row["largest_item"] is None
+            else f"{row['largest_share']:.0%} {row['largest_item']}"
+        )
+        rows.append(
+            [
+                row["factor_id"],
+                percent(row["mid"]),
+                f"{percent(row['band_lo'])}–{percent(row['band_hi'])}",
+                f"± {percent(row['sd_independent'])}",
+                f"± {percent(row['sd_common'])}",
+                item,
+            ]
+        )
+    return aligned(rows) if len(rows) > 1 else ""
+
+
+def _fact(item: str) -> str:
+    """Return the id of a drawn fact: the first where several were settled together."""
+    first = item.split("; ")[0].split(": ")[-1]
+    name, _, rest = first.partition("#")
+    return f"{name} (which peer)" if "which peer" in rest else name
 
 
 def concentration_text(found: PortfolioConcentration, catalog: Catalog) -> str:

@@ -93,7 +93,7 @@ def score_command(
 ) -> int:
     """Score a portfolio."""
     from exposure.attribution import score
-    from exposure.cli.headline import concentration_text
+    from exposure.cli.headline import bands_text, concentration_text
     from exposure.pipeline import factor_limits, prepare
 
     chosen = chosen_format(kind, as_json)
@@ -120,6 +120,7 @@ def score_command(
         for line in _talk(inputs):
             say(line, quiet=quiet)
         typer.echo(_score_table(inputs, scores.factors, limits), nl=False)
+        typer.echo("\n" + bands_text(scores.bands, inputs.catalog), nl=False)
         typer.echo("\n" + concentration_text(scores.concentration, inputs.catalog), nl=False)
         if limits:
             say("counted: as the limit counts it, an unknown score at its upper end", quiet=quiet)

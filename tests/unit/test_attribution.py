@@ -149,3 +149,16 @@ def test_an_empty_panel_stays_empty(catalog):
 def test_a_panel_without_its_columns_is_refused(catalog):
     with pytest.raises(UsageError, match="listing_id"):
         attach_scores(pl.DataFrame({"date": [DAY]}), catalog)
+
+
+def test_the_bands_of_a_portfolio_hold_its_exposures(scores):
+    exposures = {
+        row["factor_id"]: row for row in scores.factors.filter(pl.col("basis") == "main").to_dicts()
+    }
+
+    assert scores.bands.height > 5
+    for band in scores.bands.iter_rows(named=True):
+        whole = exposures[band["factor_id"]]
+        assert band["mid"] == pytest.approx(whole["mid"])
+        assert whole["lo"] - 1e-9 <= band["band_lo"] <= band["band_hi"] <= whole["hi"] + 1e-9
+    assert "bands" in scores.to_dict()
