@@ -26,11 +26,8 @@ def bands_text(bands: pl.DataFrame, catalog: Catalog) -> str:
         factor = catalog.factors[row["factor_id"]]
         if factor.highest > 1:
             continue
-        item = (
-            ""
-            if row["largest_item"] is None
-            else f"{row['largest_share']:.0%} {row['largest_item']}"
-        )
+        share, item = row["largest_share"], row["largest_item"]
+        rest = "" if item is None else f"{share:.0%} {_fact(item)}"
         rows.append(
             [
                 row["factor_id"],
@@ -38,7 +35,7 @@ def bands_text(bands: pl.DataFrame, catalog: Catalog) -> str:
                 f"{percent(row['band_lo'])}–{percent(row['band_hi'])}",
                 f"± {percent(row['sd_independent'])}",
                 f"± {percent(row['sd_common'])}",
-                item,
+                rest,
             ]
         )
     return aligned(rows) if len(rows) > 1 else ""
