@@ -245,7 +245,8 @@ class _Index:
         verdict = "" if held["verdict"] == "use" else f" ({held['verdict']})"
         if held["unit"] == "bool":
             return ("yes" if held["mid"] else "no") + verdict
-        return f"{_number(held)} {_unit(held['unit'])}".strip() + verdict
+        unit = "" if held["status"] == "missing" else _unit(held["unit"])
+        return f"{_number(held)} {unit}".strip() + verdict
 
     def about(self, ref: str) -> str:
         """Say which source and day a correction has."""
@@ -270,13 +271,14 @@ def _number(held: Mapping[str, Any]) -> str:
     def show(value: float) -> str:
         return f"{100 * value:.4g}%" if share else f"{value:,.10g}"
 
-    if held["mid"] is not None:
-        return show(held["mid"])
-    if held["hi"] is None:
-        return f"≥ {show(held['lo'])}"
-    if held["lo"] is None:
-        return f"≤ {show(held['hi'])}"
-    return f"{show(held['lo'])}–{show(held['hi'])}"
+    lo, mid, hi = held["lo"], held["mid"], held["hi"]
+    if mid is not None:
+        return show(mid)
+    if lo is not None and hi is not None:
+        return f"{show(lo)}–{show(hi)}"
+    if lo is not None:
+        return f"≥ {show(lo)}"
+    return "not known" if hi is None else f"≤ {show(hi)}"
 
 
 def _unit(unit: str) -> str:
