@@ -209,7 +209,7 @@ def _age(catalog: Catalog, as_of: date) -> list[Issue]:
         if old:
             found.append(
                 issue("warning", factor.file, "evidence_stale",
-                      f"{factor.id}: {old} figures are older than {factor.stale_after_days} days; age widens an"
+                      f"{factor.id}: {old} figure(s) older than {factor.stale_after_days} days; age widens an"
                       f" interval by up to {grown:.3g} {factor.unit}", cure="look for a newer source")
             )  # fmt: skip
     links = catalog.links_at(as_of)
