@@ -20,7 +20,9 @@ def network():
     degree = np.minimum(rng.zipf(1.9, NODES), 2_000)
     customer = rng.integers(0, NODES, LINKS)
     supplier = rng.choice(NODES, LINKS, p=degree / degree.sum())
-    raw = sparse.csr_array((rng.exponential(1.0, LINKS), (customer, supplier)), shape=(NODES, NODES))
+    raw = sparse.csr_array(
+        (rng.exponential(1.0, LINKS), (customer, supplier)), shape=(NODES, NODES)
+    )
     sums = np.asarray(raw.sum(axis=1)).ravel()
     bills = rng.uniform(0.3, 0.8, NODES)
     scale = np.divide(bills, sums, out=np.zeros(NODES), where=sums > 0)
