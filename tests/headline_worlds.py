@@ -58,7 +58,7 @@ def make_book(weights: Mapping[str, float], issuers: Mapping[str, str] = ISSUERS
 def scenario(name: str, order: int, chance: Chance) -> ScenarioDefinition:
     """Return a scenario of which only the probability matters."""
     ends = chance if isinstance(chance, tuple) else (chance, chance, chance)
-    stated = None if chance is None else Range(*ends, "test")  # type: ignore[arg-type]
+    stated = None if chance is None else Range(ends[0], ends[1], ends[2], "test")
     texts = dict.fromkeys(("name_zh", "name_en", "narrative", "narrative_zh", "anchor"), name)
     return ScenarioDefinition(
         name,

@@ -56,7 +56,7 @@ def next_command(
                 str(rank),
                 f"{100 * row['widest']:.1f} pp",
                 f"{zh} {en}".strip(),
-                _named(row, names),
+                row["about"],
                 _now(row),
                 row["grade"] or "–",
                 _factors(row["factors"]),
@@ -71,12 +71,6 @@ def next_command(
         "the point; the order adds its factors up",
         quiet=quiet,
     )
-
-
-def _named(row: dict[str, Any], names: dict[str, tuple[str, str]]) -> str:
-    """Put names in place of ids: a link's text ends in "from SUPPLIER to CUSTOMER"."""
-    words = row["about"].replace(",", " ,").split(" ")
-    return " ".join(names[word][0] if word in names else word for word in words).replace(" ,", ",")
 
 
 def _now(row: dict[str, Any]) -> str:

@@ -87,6 +87,7 @@ class Catalog:
     editions: pl.DataFrame
     scenario_files: tuple[TomlFile, ...]
     link_drift: Mapping[str, float] = field(default_factory=dict[str, float])
+    stale_after_days: int = 400  # of links and gaps; factors state their own
     _days: dict[date, Any] = field(
         default_factory=dict[date, Any], init=False, repr=False, compare=False
     )
@@ -157,6 +158,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
     events = _table(root, "factors/events.csv", Events)
     list_links = _table(root, "factors/lists/reviewed_links.csv", ListLinks)
     screened = _table(root, "factors/lists/screened.csv", ScreenedIssuers)
+    staleness = root.read_toml("factors/staleness.toml")
     catalog = Catalog(
         root=root,
         fingerprint=root.fingerprint(),
@@ -172,7 +174,8 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
         screened=screened,
         editions=load_editions(root),
         scenario_files=tuple(root.toml_files("factors/scenarios")),
-        link_drift=_link_drift(root.read_toml("factors/staleness.toml")),
+        link_drift=_link_drift(staleness),
+        stale_after_days=int(staleness.need(staleness.data, "stale_after_days")),
     )
     refuse_later(root)
     check_references(catalog)
@@ -333,9 +336,8 @@ def _computed_link(
 
 def _link_drift(file: TomlFile) -> dict[str, float]:
     """Read σ_a per kind of input [share of cost a year]."""
-    file.check_keys(file.data, {"default", "input_kinds"})
-    default = float(file.need(file.data, "default"))
-    drift = {"default": default, **file.data.get("input_kinds", {})}
+    file.check_keys(file.data, {"default", "input_kinds", "stale_after_days"})
+    drift = {"default": file.need(file.data, "default"), **file.data.get("input_kinds", {})}
     for kind, value in drift.items():
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise file.error(

@@ -23,6 +23,7 @@ from exposure.factors.kinds import TRACED_WELL
 from exposure.factors.matrices import Csr, csr, dense_solve
 from exposure.factors.network import upstream_load
 from exposure.factors.recipes import OUTSIDE
+from exposure.factors.scoring import day_of
 from exposure.factors.walks import walk
 from exposure.portfolios.holdings import Book
 from exposure.schemas import UpstreamHoldings, UpstreamNodes, empty, validated
@@ -162,7 +163,7 @@ def concentration(book: Book, catalog: Catalog) -> PortfolioConcentration:
     names = held["issuer_id"].to_list()
     w = held["weight"].abs().to_numpy()
     w = w / w.sum() if w.sum() > 0 else w
-    graph = catalog.graph_at(book.as_of)
+    graph = day_of(catalog, book.as_of).graph
     shares = upstream_shares(graph, names, _left_out(catalog))
     found = upstream_concentration(w, shares.mid)
     linked = {row["customer"] for row in graph.rows if row["supplier"] != OUTSIDE}

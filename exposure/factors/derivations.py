@@ -12,9 +12,10 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any, Generic, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -24,13 +25,14 @@ from exposure.errors import ContentError, Place
 from exposure.schemas import Evidence, validated
 
 _REFERENCE = re.compile(r"\{([a-z0-9_.\-]+)\}")
-_OPERATORS: dict[str, Callable[[float, float], float]] = {
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "Add": operator.add,
     "Sub": operator.sub,
     "Mult": operator.mul,
     "Div": operator.truediv,
 }
 _FUNCTIONS = ("min", "max", "hull")
+T = TypeVar("T")
 
 
 class Derivations(dy.Schema):
@@ -161,20 +163,16 @@ def evaluate(
     >>> evaluate("{a} / 10", {"a": a}, "f").value.mid
     0.7
     """
-    names = {f"v{i}": reference for i, reference in enumerate(dict.fromkeys(references(formula)))}
-    text = formula
-    for variable, reference in names.items():
-        text = text.replace("{" + reference + "}", variable)
-    values = {variable: known[reference].value for variable, reference in names.items()}
+    references_used = list(dict.fromkeys(references(formula)))
     try:
-        value = _node(ast.parse(text, mode="eval").body, values)
+        value = compute(formula, lambda name: known[name].value, _INTERVALS)
     except (SyntaxError, ValueError, ZeroDivisionError) as fault:
         raise ContentError(
             f"{file} has a formula that can't be read",
             places=[Place(file, str(fault), row=row, column="formula", value=formula)],
             cure="use + - * / and min(), max(), hull() over {evidence ids} and numbers",
         ) from fault
-    used = [known[reference] for reference in names.values()]
+    used = [known[reference] for reference in references_used]
     if not used:
         raise ContentError(
             f"{file} has a number without a source",
@@ -190,6 +188,53 @@ def evaluate(
         "imputed" if any(figure.status == "imputed" for figure in used) else "estimated",
         tuple(dict.fromkeys(i for figure in used for i in figure.inputs)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Algebra(Generic[T]):
+    """What + − * / and the functions of a formula mean for one kind of value.
+
+    ``binary`` gets the name of the operator (``Add``, ``Sub``, ``Mult``, ``Div``); ``call`` the function, its parts and
+    where in the formula it stands.
+    """
+
+    number: Callable[[float], T]
+    binary: Callable[[str, T, T], T]
+    call: Callable[[str, Sequence[T], int], T]
+
+
+def compute(formula: str, value_of: Callable[[str], T], algebra: Algebra[T]) -> T:
+    """Compute a formula over evidence ids in braces.
+
+    Raises
+    ------
+    SyntaxError, ValueError
+        If it isn't ``+ - * /`` and ``min``, ``max``, ``hull`` over ids and numbers.
+    """
+    names = {f"v{i}": reference for i, reference in enumerate(dict.fromkeys(references(formula)))}
+    text = formula
+    for variable, reference in names.items():
+        text = text.replace("{" + reference + "}", variable)
+
+    def at(node: ast.expr) -> T:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return algebra.number(float(node.value))
+        if isinstance(node, ast.Name) and node.id in names:
+            return value_of(names[node.id])
+        if isinstance(node, ast.BinOp):
+            return algebra.binary(type(node.op).__name__, at(node.left), at(node.right))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return algebra.binary("Sub", algebra.number(0.0), at(node.operand))
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in _FUNCTIONS
+        ):
+            return algebra.call(node.func.id, [at(part) for part in node.args], node.col_offset)
+        message = f"{ast.unparse(node)!r} is not allowed"
+        raise ValueError(message)
+
+    return at(ast.parse(text, mode="eval").body)
 
 
 def as_bound(value: Interval, bound: str) -> Interval:
@@ -242,31 +287,12 @@ def _unknown_place(row: dict[str, object], known: Mapping[str, Figure], file: st
     )
 
 
-def _node(node: ast.expr, values: Mapping[str, Interval]) -> Interval:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        number = float(node.value)
-        return Interval(number, number, number)
-    if isinstance(node, ast.Name) and node.id in values:
-        return values[node.id]
-    if isinstance(node, ast.BinOp):
-        return _binary(node.op, _node(node.left, values), _node(node.right, values))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return _binary(ast.Sub(), Interval(0.0, 0.0, 0.0), _node(node.operand, values))
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in _FUNCTIONS
-    ):
-        parts = [_node(part, values) for part in node.args]
-        if node.func.id == "hull":
-            return _hull(parts)
-        pick: Callable[..., float] = min if node.func.id == "min" else max
-        return Interval(*(_combine(pick, ends) for ends in zip(*map(_ends, parts), strict=True)))
-    message = f"{ast.unparse(node)!r} is not allowed"
-    raise ValueError(message)
+def _min_max(name: str, parts: Sequence[Interval]) -> Interval:
+    pick: Callable[..., float] = min if name == "min" else max
+    return Interval(*(_combine(pick, ends) for ends in zip(*map(_ends, parts), strict=True)))
 
 
-def _hull(parts: list[Interval]) -> Interval:
+def _hull(parts: Sequence[Interval]) -> Interval:
     """Return the interval that holds all parts, its mid their mean: a prior from peers that differ."""
     lo = _combine(min, tuple(part.lo for part in parts))
     hi = _combine(max, tuple(part.hi for part in parts))
@@ -282,17 +308,12 @@ def _combine(pick: Callable[..., float], parts: tuple[float | None, ...]) -> flo
     return None if any(part is None for part in parts) else pick(*parts)
 
 
-def _binary(op: ast.operator, left: Interval, right: Interval) -> Interval:
-    apply = _OPERATORS.get(type(op).__name__)
+def _binary(op: str, left: Interval, right: Interval) -> Interval:
+    apply = OPERATORS.get(op)
     if apply is None:
-        message = f"the operator {type(op).__name__} is not allowed"
+        message = f"the operator {op} is not allowed"
         raise ValueError(message)
-    if (
-        isinstance(op, ast.Div)
-        and right.lo is not None
-        and right.hi is not None
-        and right.lo <= 0 <= right.hi
-    ):
+    if op == "Div" and right.lo is not None and right.hi is not None and right.lo <= 0 <= right.hi:
         message = "the divisor may be zero"
         raise ValueError(message)
     mid = None if left.mid is None or right.mid is None else apply(left.mid, right.mid)
@@ -307,13 +328,13 @@ def _binary(op: ast.operator, left: Interval, right: Interval) -> Interval:
     return _half_open(op, left, right, mid)
 
 
-def _half_open(op: ast.operator, left: Interval, right: Interval, mid: float | None) -> Interval:
+def _half_open(op: str, left: Interval, right: Interval, mid: float | None) -> Interval:
     """Bounds where one end is unknown; figures here are non-negative, so the monotone rules hold."""
-    if isinstance(op, ast.Add):
+    if op == "Add":
         return Interval(_sum(left.lo, right.lo, 1), mid, _sum(left.hi, right.hi, 1))
-    if isinstance(op, ast.Sub):
+    if op == "Sub":
         return Interval(_sum(left.lo, right.hi, -1), mid, _sum(left.hi, right.lo, -1))
-    if isinstance(op, ast.Mult):
+    if op == "Mult":
         return Interval(_product(left.lo, right.lo), mid, _product(left.hi, right.hi))
     return Interval(_quotient(left.lo, right.hi), mid, _quotient(left.hi, right.lo))
 
@@ -328,3 +349,10 @@ def _product(a: float | None, b: float | None) -> float | None:
 
 def _quotient(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None or b == 0 else a / b
+
+
+_INTERVALS = Algebra(
+    number=lambda value: Interval(value, value, value),
+    binary=_binary,
+    call=lambda name, parts, _: _hull(parts) if name == "hull" else _min_max(name, parts),
+)

@@ -41,6 +41,23 @@ def visible(as_of: date) -> pl.Expr:
     )
 
 
+def aged_interval(
+    record: Mapping[str, Any], as_of: date, sd_per_year: float, lowest: float, highest: float
+) -> tuple[float, float]:
+    """Return a settled record's interval on a day, widened for age, inside its unit.
+
+    An open end is the end of the unit and has nowhere to go.
+    """
+    lo = lowest if record["lo"] is None else record["lo"]
+    hi = highest if record["hi"] is None else record["hi"]
+    age = (as_of - record["valid_from"]).days
+    wide_lo, wide_hi = widen(lo, record["mid"], hi, age, sd_per_year)
+    return (
+        lo if record["lo"] is None else max(lowest, wide_lo),
+        hi if record["hi"] is None else min(highest, wide_hi),
+    )
+
+
 FLOW = ["supplier", "customer", "input_kind"]
 
 

@@ -49,9 +49,7 @@ def technical_coefficients(Z: ArrayLike, x: ArrayLike) -> Vector:
     >>> technical_coefficients([[150, 500], [200, 100]], [1000, 2000]).tolist()
     [[0.15, 0.25], [0.2, 0.05]]
     """
-    flows, output = square(Z), vector(x, "x")
-    same_length(flows.shape[0], output.size, "Z", "x")
-    return np.divide(flows, output[None, :], out=np.zeros_like(flows), where=output[None, :] != 0)
+    return _per_output(Z, x, axis=0)
 
 
 def allocation_coefficients(Z: ArrayLike, x: ArrayLike) -> Vector:
@@ -75,9 +73,14 @@ def allocation_coefficients(Z: ArrayLike, x: ArrayLike) -> Vector:
     >>> allocation_coefficients([[150, 500], [200, 100]], [1000, 2000]).tolist()
     [[0.15, 0.5], [0.1, 0.05]]
     """
-    flows, output = square(Z), vector(x, "x")
+    return _per_output(Z, x, axis=1)
+
+
+def _per_output(Z: ArrayLike, x: ArrayLike, axis: int) -> Vector:
+    """Divide flows by the output of their column (0) or row (1); zero where a sector has none."""
+    flows, output = square(Z), np.expand_dims(vector(x, "x"), axis)
     same_length(flows.shape[0], output.size, "Z", "x")
-    return np.divide(flows, output[:, None], out=np.zeros_like(flows), where=output[:, None] != 0)
+    return np.divide(flows, output, out=np.zeros_like(flows), where=output != 0)
 
 
 def leontief_inverse(A: ArrayLike) -> Vector:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from exposure.factors.definitions import MAIN, FactorDefinition
-from exposure.factors.evidence import widen
+from exposure.factors.evidence import aged_interval
 from exposure.factors.graph import Side, SupplyGraph
 from exposure.factors.paths import FactorWalk, LinkEvidence, Settled, factor_walks
 
@@ -186,11 +186,7 @@ def _from_record(
             age,
             ids,
         )
-    lo = factor.lowest if record["lo"] is None else record["lo"]
-    hi = factor.highest if record["hi"] is None else record["hi"]
-    wide_lo, wide_hi = widen(lo, record["mid"], hi, age, factor.staleness_sd)
-    lo = lo if record["lo"] is None else max(factor.lowest, wide_lo)
-    hi = hi if record["hi"] is None else min(factor.highest, wide_hi)
+    lo, hi = aged_interval(record, as_of, factor.staleness_sd, factor.lowest, factor.highest)
     mid = record["mid"]
     note = "bounded by evidence; no point is known" if mid is None else None
     if record["conflict"]:

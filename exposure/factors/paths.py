@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exposure.factors.definitions import MAIN, FactorDefinition
-from exposure.factors.evidence import widen
+from exposure.factors.evidence import aged_interval
 from exposure.factors.graph import Side, SupplyGraph, links_between, reaching
 from exposure.factors.matrices import Vector
 from exposure.factors.recipes import End, criticality
@@ -240,11 +240,9 @@ def _settle(
         at = graph.index(subject)
         if name != measure or at is None or record["mid"] is None:
             continue
-        age = (context.as_of - record["valid_from"]).days
-        lo = record["mid"] if record["lo"] is None else record["lo"]
-        hi = record["mid"] if record["hi"] is None else record["hi"]
-        low, high = widen(lo, record["mid"], hi, age, factor.staleness_sd)
-        low, high = max(0.0, low), min(1.0, high)
+        low, high = aged_interval(
+            record, context.as_of, factor.staleness_sd, factor.lowest, factor.highest
+        )
         mid = float(record["mid"])
         if at not in graph.starts(question.side):
             found[at] = Settled((low, mid, high), "agree", record)

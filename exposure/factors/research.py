@@ -112,9 +112,10 @@ def research_list(
     )
     held = {issuer: weight for issuer, weight in sorted(weights.items()) if weight > 0}
     facts = context_at(catalog, list(held), as_of) if context is None else context
+    names = {key: en for key, (_, en) in catalog.names().items()}
     rows: list[dict[str, object]] = []
     for factor_id in chosen:
-        rows += _factor_rows(catalog.factors[factor_id], facts, held)
+        rows += _factor_rows(catalog.factors[factor_id], facts, held, names)
     if not rows:
         return empty(ResearchPoints)
     frame = pl.DataFrame(rows, schema=empty(ResearchPoints).schema)
@@ -153,7 +154,10 @@ def by_point(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def _factor_rows(
-    factor: FactorDefinition, context: Context, held: Mapping[str, float]
+    factor: FactorDefinition,
+    context: Context,
+    held: Mapping[str, float],
+    names: Mapping[str, str],
 ) -> list[dict[str, object]]:
     answers = {
         answer.issuer_id: answer
@@ -169,7 +173,7 @@ def _factor_rows(
             "point_id": point.point_id,
             "kind": point.kind,
             "subject": point.subject,
-            "about": point.about,
+            "about": point.about.format_map(names),
             "width": point.width,
             "share": point.width / total,
             "moves": point.moves,
@@ -340,7 +344,7 @@ def _what(row: Mapping[str, object], side: Side) -> str:
         return "cost outside the chain: labour, boards, rent and the rest"
     kind = str(row["input_kind"]).replace("_", " ")
     whole = "total cost" if side == "cost" else "revenue"
-    return f"{kind} from {row['supplier']} to {row['customer']}, share of {whole}"
+    return f"{kind} from {{{row['supplier']}}} to {{{row['customer']}}}, share of {whole}"
 
 
 def _span(row: Mapping[str, object], base: str) -> float:

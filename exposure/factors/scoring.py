@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 
 from exposure.factors.catalog import Catalog
-from exposure.factors.definitions import MAIN, FactorDefinition
+from exposure.factors.definitions import MAIN, FactorDefinition, ManualCheck
 from exposure.factors.evidence import frame_of, resolve
 from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
 from exposure.factors.paths import factor_walks
@@ -86,12 +86,15 @@ def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
 
 def context_at(catalog: Catalog, issuer_ids: Sequence[str], as_of: date) -> Context:
     """Return the facts of a day in the shape that the kinds read, the network walked once for all factors."""
-    day = catalog.remembered(as_of, lambda: _day(catalog, as_of))
-    return replace(day, issuer_ids=tuple(sorted(set(issuer_ids))))
+    return replace(day_of(catalog, as_of), issuer_ids=tuple(sorted(set(issuer_ids))))
+
+
+def day_of(catalog: Catalog, as_of: date) -> Context:
+    """Return the facts of a day, nobody asked about yet; worked out once a catalog and day."""
+    return catalog.remembered(as_of, lambda: _day(catalog, as_of))
 
 
 def _day(catalog: Catalog, as_of: date) -> Context:
-    """Return the facts of a day, nobody asked about yet."""
     resolved = resolve(catalog.evidence, as_of)
     statuses = list_status_at(catalog, as_of)
     context = Context(
@@ -133,13 +136,22 @@ def score_issues(catalog: Catalog, scores: pl.DataFrame, as_of: date) -> pl.Data
         )
         for factor_id, count in stale.iter_rows()
     ]
-    for factor in catalog.factors.values():
-        check = factor.manual_check
-        if check is not None and check.last_checked <= as_of and check.overdue(as_of):
-            rows.append(
-                issue("info", factor.file, "manual_check_overdue", f"{factor.id}: {check.message}")
-            )
+    rows += [
+        issue("info", factor.file, "manual_check_overdue", f"{factor.id}: {check.message}")
+        for factor, check in reviews_due(catalog, as_of)
+    ]
     return issues_frame(rows)
+
+
+def reviews_due(catalog: Catalog, as_of: date) -> list[tuple[FactorDefinition, ManualCheck]]:
+    """Return the factors whose last manual check before a day is too long ago."""
+    return [
+        (factor, check)
+        for factor in catalog.factors.values()
+        if (check := factor.manual_check) is not None
+        and check.last_checked <= as_of
+        and check.overdue(as_of)
+    ]
 
 
 _UNKNOWN_TIERS = (None, None, None, None)

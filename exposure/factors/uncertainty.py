@@ -5,8 +5,7 @@ Symbols: e exposure Σ w x; draws of facts are PERT(lo, mid, hi); s standard dev
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
@@ -19,7 +18,8 @@ import polars as pl
 from exposure.factors.aggregation import sd_from_interval, uncertainty_bands
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN, FactorDefinition
-from exposure.factors.derivations import references
+from exposure.factors.derivations import OPERATORS, Algebra, compute
+from exposure.factors.draws import pert_beta
 from exposure.factors.kinds import KIND_FUNCTIONS, Answer, Context
 from exposure.factors.matrices import Vector
 from exposure.factors.paths import FactorWalk
@@ -180,21 +180,25 @@ class _Facts:
 
     def formula(self, text: str, name: str) -> Vector:
         """Return the draws of a formula over evidence ids."""
-        names = {f"v{i}": ref for i, ref in enumerate(dict.fromkeys(references(text)))}
-        for variable, reference in names.items():
-            text = text.replace("{" + reference + "}", variable)
-        values = {variable: self.value(reference) for variable, reference in names.items()}
-        return _evaluate(
-            ast.parse(text, mode="eval").body, values, lambda k: self._mix(f"{name}#{k}")
+        draws: Algebra[Vector] = Algebra(
+            number=lambda value: np.asarray(value),
+            binary=lambda op, left, right: np.asarray(OPERATORS[op](left, right)),
+            call=lambda function, parts, at: self._call(function, parts, f"{name}#{at}"),
         )
+        return compute(text, self.value, draws)
+
+    def _call(self, function: str, parts: Sequence[Vector], name: str) -> Vector:
+        low, high = reduce(np.minimum, parts), reduce(np.maximum, parts)
+        if function == "hull":
+            return np.asarray(low + (high - low) * self._mix(name))
+        return np.asarray(low if function == "min" else high)
 
     def pert(self, name: str, lo: float, mid: float, hi: float) -> Vector:
         """Draw an item; its draws depend on its name and the seed only."""
         if hi - lo <= 1e-15:
             return np.full(self.draws, mid)
         rng = np.random.default_rng([self.seed, crc32(name.encode())])
-        alpha, beta = 1 + 4 * (mid - lo) / (hi - lo), 1 + 4 * (hi - mid) / (hi - lo)
-        values = lo + (hi - lo) * rng.beta(alpha, beta, self.draws)
+        values = pert_beta(lo, mid, hi, self.draws, rng)
         self._items[name] = values
         return values
 
@@ -304,35 +308,3 @@ def _closed(lo: float | None, mid: float | None, hi: float | None) -> tuple[floa
     known = [value for value in (lo, mid, hi) if value is not None]
     point = mid if mid is not None else sum(known) / len(known)
     return (point if lo is None else lo), point, (point if hi is None else hi)
-
-
-def _evaluate(node: ast.expr, values: Mapping[str, Vector], mix: Callable[[int], Vector]) -> Vector:
-    """Evaluate a formula that the catalog has already checked, draw by draw."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return np.asarray(float(node.value))
-    if isinstance(node, ast.Name):
-        return values[node.id]
-    if isinstance(node, ast.UnaryOp):
-        return np.asarray(-_evaluate(node.operand, values, mix))
-    if isinstance(node, ast.BinOp):
-        return np.asarray(
-            _OPERATORS[type(node.op)](
-                _evaluate(node.left, values, mix), _evaluate(node.right, values, mix)
-            )
-        )
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        parts = [_evaluate(part, values, mix) for part in node.args]
-        if node.func.id == "hull":
-            low, high = reduce(np.minimum, parts), reduce(np.maximum, parts)
-            return np.asarray(low + (high - low) * mix(node.col_offset))
-        return np.asarray(reduce(np.minimum if node.func.id == "min" else np.maximum, parts))
-    message = f"{ast.unparse(node)!r} is not part of a formula"
-    raise ValueError(message)
-
-
-_OPERATORS: Mapping[type[ast.operator], Callable[[Vector, Vector], Vector]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.divide,
-}

@@ -15,18 +15,14 @@ import polars as pl
 from exposure.factors.catalog import Catalog
 from exposure.factors.coverage import check_coverage, load_coverage
 from exposure.factors.definitions import FactorDefinition
-from exposure.factors.evidence import FLOW, resolve, visible, widen
+from exposure.factors.evidence import FLOW, aged_interval, resolve, visible
 from exposure.factors.orphans import Issue, orphans
+from exposure.factors.scoring import reviews_due
+from exposure.lists.snapshot import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
+from exposure.lists.status import LISTS
 from exposure.schemas import issue, issues_frame
 
-EDITION_DAYS = {
-    "EL": (7, 30),
-    "SDN": (7, 30),
-    "NS-CMIC": (7, 30),
-    "1260H": (30, 120),
-}  # warn, refuse
 RANK = {"error": 0, "warning": 1, "info": 2}
-GAP_DAYS = 365
 
 
 def check_catalog(
@@ -83,53 +79,34 @@ def rows_of(catalog: Catalog, factor: FactorDefinition) -> int:
 def _row_counts(catalog: Catalog) -> list[Issue]:
     found: list[Issue] = []
     for factor in catalog.factors.values():
-        if factor.expected_rows is None:
-            found.append(
-                issue("warning", factor.file, "no_expected_rows", f"{factor.id} states no expected row count",
-                      cure="add expected_rows = { min = ..., max = ... }")
-            )  # fmt: skip
-            continue
-        low, high = factor.expected_rows
-        count = rows_of(catalog, factor)
-        if not low <= count <= high:
+        count, expected = rows_of(catalog, factor), factor.expected_rows
+        if expected is not None and not expected[0] <= count <= expected[1]:
             found.append(
                 issue("warning", factor.file, "row_count",
-                      f"{factor.id} rests on {count} rows; {low} to {high} are expected",
+                      f"{factor.id} rests on {count} rows; {expected[0]} to {expected[1]} are expected",
                       cure="find the rows that went missing or came in, then correct expected_rows")
             )  # fmt: skip
     return found
 
 
 def _reviews(catalog: Catalog, as_of: date) -> list[Issue]:
-    found: list[Issue] = []
-    for factor in catalog.factors.values():
-        check = factor.manual_check
-        if check is None:
-            found.append(
-                issue("warning", factor.file, "no_review", f"{factor.id} states no review interval",
-                      cure="add manual_check = { last_checked = ..., interval_days = ..., message = ... }")
-            )  # fmt: skip
-        elif check.last_checked <= as_of and check.overdue(as_of):
-            days = (as_of - check.last_checked).days
-            found.append(
-                issue("warning", factor.file, "review_overdue",
-                      f"{factor.id} was checked {days} days ago, every {check.interval_days} is due: {check.message}",
-                      cure="check it and set last_checked")
-            )  # fmt: skip
-    return found
+    return [
+        issue("warning", factor.file, "review_overdue",
+              f"{factor.id} was checked {(as_of - check.last_checked).days} days ago, due every {check.interval_days}:"
+              f" {check.message}", cure="check it and set last_checked")
+        for factor, check in reviews_due(catalog, as_of)
+    ]  # fmt: skip
 
 
 def _editions(catalog: Catalog, as_of: date) -> list[Issue]:
     found: list[Issue] = []
     for row in catalog.editions.filter(pl.col("known_on") <= as_of).iter_rows(named=True):
-        if row["list_id"] not in EDITION_DAYS:
-            continue
-        warn, refuse = EDITION_DAYS[row["list_id"]]
         age = (as_of - row["edition_date"]).days
-        if age > warn:
-            late = (
-                f"; older than {refuse} days: don't rely on absence from it" if age > refuse else ""
-            )
+        if row["list_id"] in LISTS and age > WARN_AFTER_DAYS:
+            refuse = REFUSE_AFTER_DAYS.get(row["list_id"])
+            late = ""
+            if refuse is not None and age > refuse:
+                late = f"; older than {refuse} days: don't rely on absence from it"
             found.append(
                 issue("warning", "factors/lists/editions.csv", "list_edition_old",
                       f"list {row['list_id']}: newest edition {row['edition_date']} is {age} days old{late}",
@@ -203,8 +180,7 @@ def _age(catalog: Catalog, as_of: date) -> list[Issue]:
             if age <= factor.stale_after_days or row["lo"] is None or row["hi"] is None:
                 continue
             old += 1
-            lo, hi = widen(row["lo"], row["mid"], row["hi"], age, factor.staleness_sd)
-            lo, hi = max(lo, factor.lowest), min(hi, factor.highest)
+            lo, hi = aged_interval(row, as_of, factor.staleness_sd, factor.lowest, factor.highest)
             grown = max(grown, (hi - lo) - (row["hi"] - row["lo"]))
         if old:
             found.append(
@@ -213,14 +189,16 @@ def _age(catalog: Catalog, as_of: date) -> list[Issue]:
                       f" interval by up to {grown:.3g} {factor.unit}", cure="look for a newer source")
             )  # fmt: skip
     links = catalog.links_at(as_of)
-    aged = links.filter(pl.lit(as_of) - pl.col("valid_from") > timedelta(days=400)).height
+    aged = links.filter(
+        pl.lit(as_of) - pl.col("valid_from") > timedelta(days=catalog.stale_after_days)
+    ).height
     if aged:
         found.append(
             issue(
                 "info",
                 "factors/links",
                 "links_stale",
-                f"{aged} of {links.height} links are older than 400 days",
+                f"{aged} of {links.height} links are older than {catalog.stale_after_days} days",
             )
         )
     return found
@@ -228,12 +206,15 @@ def _age(catalog: Catalog, as_of: date) -> list[Issue]:
 
 def _gaps(catalog: Catalog, as_of: date) -> list[Issue]:
     gaps = catalog.evidence.filter(visible(as_of) & (pl.col("status") == "missing"))
-    old = gaps.filter(pl.lit(as_of) - pl.col("valid_from") > timedelta(days=GAP_DAYS)).height
+    old = gaps.filter(
+        pl.lit(as_of) - pl.col("valid_from") > timedelta(days=catalog.stale_after_days)
+    ).height
     if not gaps.height:
         return []
     return [
         issue("info", "factors/evidence/gaps.csv", "gaps",
-              f"{gaps.height} facts are known to be missing, {old} of them for more than a year",
+              f"{gaps.height} facts are known to be missing, {old} of them for more than"
+              f" {catalog.stale_after_days} days",
               cure="exposure data next HOLDINGS   (which of them matters most)")
     ]  # fmt: skip
 

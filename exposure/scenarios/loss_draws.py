@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from exposure.scenarios.distribution import BASIS_POINTS, pert_beta
+from exposure.factors.draws import pert_beta
+from exposure.scenarios.distribution import BASIS_POINTS
 from exposure.scenarios.scenario_table import ScenarioTable
 
 Vector = NDArray[np.float64]

@@ -17,9 +17,8 @@ import polars as pl
 from exposure.errors import ScenarioError, check_names
 from exposure.factors.catalog import Catalog
 from exposure.factors.definitions import MAIN
-from exposure.factors.evidence import resolve
 from exposure.factors.graph import SupplyGraph
-from exposure.factors.scoring import score_issuers
+from exposure.factors.scoring import day_of, score_issuers
 from exposure.portfolios.holdings import Book
 from exposure.risk import RiskModel, as_matrices
 from exposure.scenarios.definitions import (
@@ -226,10 +225,7 @@ def _world(book: Book, catalog: Catalog, chosen: Sequence[ScenarioDefinition]) -
         | {sub.benefit_factor for item in chosen for sub in item.substitutions}
     )
     scores = score_issuers(catalog, sorted(set(issuer_of.values())), book.as_of, factors)
-    resolved = {
-        (row["subject"], row["measure"]): row
-        for row in resolve(catalog.evidence, book.as_of).iter_rows(named=True)
-    }
+    day = day_of(catalog, book.as_of)
     assumptions = load_assumptions(catalog.root)
     by_issuer: dict[str, dict[str, tuple[float, float | None, float]]] = {}
     for row in scores.filter(pl.col("basis") == MAIN).iter_rows(named=True):
@@ -239,11 +235,11 @@ def _world(book: Book, catalog: Catalog, chosen: Sequence[ScenarioDefinition]) -
             row["hi"],
         )
     facts = {
-        issuer: _issuer_facts(issuer, by_issuer.get(issuer, {}), resolved, assumptions)
+        issuer: _issuer_facts(issuer, by_issuer.get(issuer, {}), day.resolved, assumptions)
         for issuer in sorted(set(issuer_of.values()))
     }
     shares = {
-        (sub.subject, sub.measure): _triple(resolved.get((sub.subject, sub.measure)))
+        (sub.subject, sub.measure): _triple(day.resolved.get((sub.subject, sub.measure)))
         for item in chosen
         for sub in item.substitutions
     }
@@ -252,7 +248,7 @@ def _world(book: Book, catalog: Catalog, chosen: Sequence[ScenarioDefinition]) -
         listings=tuple(sorted(listings)),
         issuer_of=issuer_of,
         facts=facts,
-        graph=catalog.graph_at(book.as_of),
+        graph=day.graph,
         domestic_share=shares,
         assumptions=assumptions,
     )

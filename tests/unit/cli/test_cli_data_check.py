@@ -2,24 +2,9 @@
 
 import json
 
-import pytest
-
-from exposure.cli.main import run
 from exposure.scaffold import write_scaffold
 
 DAY = ["--as-of", "2025-01-24"]
-
-
-@pytest.fixture
-def ask(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        code = run(list(arguments))
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def test_the_shipped_content_passes_and_says_what_is_unsettled(ask):

@@ -2,50 +2,38 @@
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 
 from exposure.cli.headline import COLUMNS
-from exposure.cli.main import run
 
-HOLDINGS = "portfolios/ai-servers/holdings.csv"
+HOLDINGS = str(Path(__file__).parents[3] / "portfolios" / "ai-servers" / "holdings.csv")
 DAY = ["--as-of", "2025-01-24"]
-
-
-@pytest.fixture
-def ask(capsys, monkeypatch, root):
-    monkeypatch.chdir(root.path)
-
-    def call(*arguments):
-        code = run(list(arguments))
-        assert code == 0
-        return capsys.readouterr().out
-
-    return call
 
 
 def columns(line):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
-def test_score_says_how_few_suppliers_it_hangs_on(ask):
-    out = ask("score", HOLDINGS, *DAY)
+def test_score_says_how_few_suppliers_it_hangs_on(told):
+    out = told("score", HOLDINGS, *DAY)
 
     assert "effective upstream suppliers" in out
     assert "有效供应商" in out
     assert "largest load on:" in out
 
 
-def test_score_json_has_the_concentration(ask):
-    data = json.loads(ask("score", HOLDINGS, *DAY, "--json"))["concentration"]
+def test_score_json_has_the_concentration(told):
+    data = json.loads(told("score", HOLDINGS, *DAY, "--json"))["concentration"]
 
     assert data["holdings"] == 11
     assert data["sentence_en"].startswith("11 holdings behave like")
     assert 0 < data["traced"] < 1
 
 
-def test_all_scenarios_end_with_the_headline(ask):
-    block = ask("stress", HOLDINGS, *DAY, "--all").split("\n\n", 1)[1]
+def test_all_scenarios_end_with_the_headline(told):
+    block = told("stress", HOLDINGS, *DAY, "--all").split("\n\n", 1)[1]
 
     for part in (
         "expected loss",
@@ -61,8 +49,8 @@ def test_all_scenarios_end_with_the_headline(ask):
     assert max(columns(line) for line in block.splitlines()) <= COLUMNS
 
 
-def test_the_headline_is_in_the_json(ask):
-    data = json.loads(ask("stress", HOLDINGS, *DAY, "--all", "--json"))["headline"]
+def test_the_headline_is_in_the_json(told):
+    data = json.loads(told("stress", HOLDINGS, *DAY, "--all", "--json"))["headline"]
 
     assert data["loss"] == pytest.approx(sum(row["contribution"] for row in data["listings"]))
     assert data["gain"] > 0
@@ -70,13 +58,13 @@ def test_the_headline_is_in_the_json(ask):
     assert data["robustness"]["draws"] >= 1000
 
 
-def test_some_scenarios_are_no_headline(ask):
-    assert "expected loss" not in ask("stress", HOLDINGS, *DAY, "-s", "hbm_ban")
-    assert json.loads(ask("stress", HOLDINGS, *DAY, "-s", "hbm_ban", "--json"))["headline"] is None
+def test_some_scenarios_are_no_headline(told):
+    assert "expected loss" not in told("stress", HOLDINGS, *DAY, "-s", "hbm_ban")
+    assert json.loads(told("stress", HOLDINGS, *DAY, "-s", "hbm_ban", "--json"))["headline"] is None
 
 
-def test_all_with_a_what_if_runs_both(ask):
-    out = ask("stress", HOLDINGS, *DAY, "--all", "--shock", "hbm=-0.4")
+def test_all_with_a_what_if_runs_both(told):
+    out = told("stress", HOLDINGS, *DAY, "--all", "--shock", "hbm=-0.4")
 
     assert "what_if" in out
     assert "foundry_16nm_cut" in out

@@ -6,24 +6,11 @@ from datetime import date
 import polars as pl
 import pytest
 
-from exposure.cli.main import run
 from exposure.content import shipped_root
 from exposure.factors.scoring import score_issuers
 from exposure.scenarios.definitions import load_catalog
 
 DAY = ["--as-of", "2025-01-24"]
-
-
-@pytest.fixture
-def ask(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        code = run(list(arguments))
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def test_init_makes_a_folder_that_passes_the_check(ask):

@@ -1,25 +1,12 @@
 """``data next`` and ``explain``: what an analyst reads before looking a fact up."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from exposure.cli.main import run
-
-HOLDINGS = "portfolios/ai-servers/holdings.csv"
+HOLDINGS = str(Path(__file__).parents[3] / "portfolios" / "ai-servers" / "holdings.csv")
 DAY = ["--as-of", "2025-01-24"]
-
-
-@pytest.fixture
-def ask(capsys, monkeypatch, root):
-    monkeypatch.chdir(root.path)
-
-    def call(*arguments):
-        code = run(list(arguments))
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def test_the_research_list_names_whose_fact_it_is(ask):

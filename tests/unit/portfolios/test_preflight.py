@@ -15,7 +15,8 @@ from exposure.portfolios import preflight
 from exposure.portfolios.preflight import Container, decode_text, inspect_bytes, inspect_file
 
 TYPES = b'<?xml version="1.0" encoding="UTF-8"?><Types/>'
-BOOK = b'<workbook><sheets><sheet name="Week &amp; 1" sheetId="1" r:id="rId1"/></sheets></workbook>'
+SHEETS = '<sheets><sheet name="Week &amp; 1" sheetId="1" r:id="rId1"/></sheets>'
+BOOK = "<{0}>{1}</{0}>".format("workbook", SHEETS).encode()
 RELS = b'<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>'
 
 

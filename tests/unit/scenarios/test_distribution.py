@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from exposure.errors import ScenarioError
+from exposure.factors.draws import pert_beta
 from exposure.scenarios.distribution import (
     cvar_discrete,
     cvar_gaussian,
@@ -14,7 +15,6 @@ from exposure.scenarios.distribution import (
     draw_scenarios,
     expected_loss,
     gaussian_copula_joint,
-    pert_beta,
     sample_matrix,
     sample_returns,
     scenario_mixture,
