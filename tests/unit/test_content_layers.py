@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from exposure.content import KEYS, ContentRoot, find_content, layer_report, shipped_root
+from exposure.content import ContentRoot, find_content, layer_report, shipped_root
+from exposure.content.roots import KEYS
 from exposure.errors import ContentError, UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import score_issuers
