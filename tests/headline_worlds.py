@@ -10,7 +10,8 @@ import polars as pl
 
 from exposure.portfolios.holdings import Book
 from exposure.scenarios.definitions import Range, ScenarioDefinition
-from exposure.scenarios.stressing import Shock, portfolio_results
+from exposure.scenarios.results import portfolio_results
+from exposure.scenarios.stressing import Shock
 from exposure.schemas import (
     SEVERITIES,
     DataIssues,

@@ -25,24 +25,28 @@ from exposure.cli.options import (
     parse_pairs,
 )
 from exposure.cli.output import (
-    STATE_MARKS,
-    aligned,
     chosen_format,
     emit,
     emit_json,
-    percent,
     say,
-    signed_percent,
+)
+from exposure.cli.portfolio_tables import (
+    bound_text,
+    plan_json,
+    plan_text,
+    score_json,
+    score_table,
+    sense_mark,
+    stress_table,
 )
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from exposure.optimiser.planning import Plan
     from exposure.pipeline import Inputs
 
 EXIT_BREACH = 4
 SAMPLE = "portfolios/ai-servers/holdings.csv --as-of 2025-01-24"
+
 
 Scenarios = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -111,7 +115,7 @@ def score_command(
     scores = score(inputs.book, inputs.catalog)
     limits = factor_limits(inputs, scores)
     if chosen == "json":
-        emit_json(_score_json(inputs, scores.to_dict(), limits), output)
+        emit_json(score_json(inputs, scores.to_dict(), limits), output)
     elif by == "listing":
         emit(scores.positions, chosen, output)
     elif by == "evidence":
@@ -119,7 +123,7 @@ def score_command(
     elif chosen == "table":
         for line in _talk(inputs):
             say(line, quiet=quiet)
-        typer.echo(_score_table(inputs, scores.factors, limits), nl=False)
+        typer.echo(score_table(inputs, scores.factors, limits), nl=False)
         typer.echo("\n" + bands_text(scores.bands, inputs.catalog), nl=False)
         typer.echo("\n" + concentration_text(scores.concentration, inputs.catalog), nl=False)
         if limits:
@@ -208,7 +212,7 @@ def stress_command(
     elif chosen == "table" and by == "scenario":
         for line in _talk(inputs):
             say(line, quiet=quiet)
-        typer.echo(_stress_table(inputs, portfolio), nl=False)
+        typer.echo(stress_table(inputs, portfolio), nl=False)
         if whole:
             found = headline(result, inputs.book, inputs.catalog)
             typer.echo("\n" + headline_text(found, inputs.book, inputs.catalog), nl=False)
@@ -282,11 +286,11 @@ def rebalance_command(
     if not plan.status.is_ok:
         return _no_plan(plan, inputs, as_json=chosen == "json", output=output)
     if chosen == "json":
-        emit_json(_plan_json(plan, inputs), output)
+        emit_json(plan_json(plan, inputs), output)
     elif chosen == "table":
         for line in _talk(inputs):
             say(line, quiet=quiet)
-        typer.echo(_plan_text(plan, inputs), nl=False)
+        typer.echo(plan_text(plan, inputs), nl=False)
     else:
         emit(plan.trades, chosen, output)
     if trades is not None:
@@ -308,12 +312,12 @@ def _no_plan(plan: Plan, inputs: Inputs, *, as_json: bool, output: Path | None) 
     if as_json:
         emit_json({"as_of": inputs.book.as_of, "status": "infeasible", "conflict": rows}, output)
         return Infeasible.exit_code
-    named = [f'"{row["name"]} {_sense(row["sense"])} {_bound(row)}"' for row in rows]
+    named = [f'"{row["name"]} {sense_mark(row["sense"])} {bound_text(row)}"' for row in rows]
     together = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
     repairs = [
         f"{row['name']}: no single change is enough"
         if row["repair"] is None
-        else f"{row['name']} {_sense(row['sense'])} {_bound(row, 'repair')}"
+        else f"{row['name']} {sense_mark(row['sense'])} {bound_text(row, 'repair')}"
         for row in rows
     ]
     verb = "can't hold together" if len(named) > 1 else "can't hold"
@@ -322,14 +326,6 @@ def _no_plan(plan: Plan, inputs: Inputs, *, as_json: bool, output: Path | None) 
         conflict=plan.conflict,
         cure="smallest single repair, each alone: " + "   or   ".join(repairs),
     )
-
-
-def _bound(row: dict[str, Any], column: str = "bound") -> str:
-    return percent(row[column]) if abs(row[column]) <= 20 else f"{row[column]:g}"
-
-
-def _sense(sense: str) -> str:
-    return {"<=": "≤", ">=": "≥", "==": "="}[sense]
 
 
 def _talk(inputs: Inputs) -> list[str]:
@@ -349,162 +345,6 @@ def _talk(inputs: Inputs) -> list[str]:
 
 def _again(holdings: Path, inputs: Inputs) -> str:
     return f"{holdings} --as-of {inputs.book.as_of.isoformat()}"
-
-
-def _score_table(
-    inputs: Inputs, factors: pl.DataFrame, limits: dict[tuple[str, str], dict[str, Any]]
-) -> str:
-    rows = [["factor", "", "mid", "lo–hi", "coverage", "active", "counted", "cap", "room", "state"]]
-    for row in factors.iter_rows(named=True):
-        definition = inputs.catalog.factors[row["factor_id"]]
-        limit = limits.get((row["factor_id"], row["basis"]), {})
-        unit = percent if definition.highest <= 1 else _number
-        basis = definition.basis_names.get(row["basis"], ("", ""))
-        rows.append(
-            [
-                f"{definition.name_zh} {row['factor_id']}",
-                basis[0],
-                unit(row["mid"]) if row["with_mid"] > 0 else "n/a",
-                f"{unit(row['lo'])}–{unit(row['hi'])}",
-                percent(row["coverage"], 0),
-                signed_percent(row["active"])
-                if row["active"] is not None and row["with_mid"] > 0
-                else "",
-                percent(limit["value"]) if limit else "",
-                percent(limit["bound"]) if limit else "",
-                signed_percent(limit["room"]) if limit else "",
-                STATE_MARKS.get(limit.get("state", ""), ""),
-            ]
-        )
-    return aligned(rows)
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.1f}"
-
-
-def _stress_table(inputs: Inputs, portfolio: pl.DataFrame) -> str:
-    from exposure.scenarios.definitions import scenario_definitions
-
-    names = {key: item.name_zh for key, item in scenario_definitions(inputs.catalog).items()}
-    rows = [
-        ["scenario", "", "result", "lo–hi", "losers", "winners", "worst", "best", "inferred", "p"]
-    ]
-    for row in portfolio.iter_rows(named=True):
-        rows.append(
-            [
-                f"{names.get(row['scenario_id'], '')} {row['scenario_id']}",
-                row["severity"],
-                signed_percent(row["result"]),
-                ""
-                if row["result"] is None
-                else f"{signed_percent(row['result_lo'])}…{signed_percent(row['result_hi'])}",
-                "" if row["result"] is None else signed_percent(row["loss_part"]),
-                "" if row["result"] is None else signed_percent(row["gain_part"]),
-                row["worst_listing"] or "",
-                row["best_listing"] or "",
-                percent(row["inferred_weight"], 0),
-                percent(row["probability"], 0),
-            ]
-        )
-    return aligned(rows)
-
-
-def _plan_text(plan: Plan, inputs: Inputs) -> str:
-
-    names = dict(
-        inputs.catalog.master.listings.join(inputs.catalog.master.issuers, on="issuer_id")
-        .select("listing_id", "name_zh")
-        .iter_rows()
-    )
-    head = (
-        f"tracking error {percent(plan.tracking_error_now, 2)} → {percent(plan.tracking_error_plan, 2)}"
-        f"   turnover {percent(plan.turnover)}   cost {plan.cost_bp:.1f} bp"
-        f"   solver {plan.solver.solver} {plan.solver.version}\n\n"
-    )
-    trades: list[list[str]] = [["side", "listing", "", "shares", "weight", "", "reason"]]
-    for row in plan.trades.iter_rows(named=True):
-        subject = f" {row['reason_subject']}" if row["reason_subject"] else ""
-        blocked = f"   blocked: {row['blocked']}" if row["blocked"] else ""
-        trades.append(
-            [
-                row["side"],
-                row["listing_id"],
-                str(names.get(row["listing_id"]) or ""),
-                f"{row['quantity']:,.0f}",
-                percent(row["weight_before"]),
-                f"→ {percent(row['weight_after'])}",
-                f"{row['reason_code']}{subject}{blocked}",
-            ]
-        )
-    limits: list[list[str]] = [
-        ["limit", "", "now", "plan", "bound", "room", "state", "shadow price"]
-    ]
-    for row in plan.limits.iter_rows(named=True):
-        price = row["shadow_price"]
-        limits.append(
-            [
-                row["name"],
-                _sense(row["sense"]),
-                percent(row["now"]),
-                percent(row["plan"]),
-                percent(row["bound"]),
-                signed_percent(row["room"]),
-                STATE_MARKS.get(row["state"], ""),
-                _shadow(price),
-            ]
-        )
-    return head + aligned(trades) + "\n" + aligned(limits)
-
-
-def _shadow(price: float | None) -> str:
-    return (
-        "" if price is None or abs(price) < 5e-3 else f"{price:.2f} bp of tracking error per 1 pp"
-    )
-
-
-def _score_json(
-    inputs: Inputs, scores: dict[str, Any], limits: dict[tuple[str, str], dict[str, Any]]
-) -> dict[str, Any]:
-    for row in scores["factors"]:
-        definition = inputs.catalog.factors[row["factor_id"]]
-        limit = limits.get((row["factor_id"], row["basis"]))
-        row["name_zh"], row["name_en"] = definition.name_zh, definition.name_en
-        row["mid"] = row["mid"] if row["with_mid"] > 0 else None
-        row["limit"] = (
-            None
-            if limit is None
-            else {key: limit[key] for key in ("sense", "value", "bound", "room", "state")}
-        )
-    return {
-        "as_of": inputs.book.as_of,
-        "portfolio": inputs.book.name,
-        "holdings": inputs.book.holdings.height,
-        "content": inputs.catalog.fingerprint,
-        **{key: value for key, value in scores.items() if key != "as_of"},
-        "issues": inputs.book.issues.to_dicts(),
-    }
-
-
-def _plan_json(plan: Plan, inputs: Inputs) -> dict[str, Any]:
-    return {
-        "as_of": inputs.book.as_of,
-        "portfolio": inputs.book.name,
-        "status": plan.status.value,
-        "tracking_error_now": plan.tracking_error_now,
-        "tracking_error_plan": plan.tracking_error_plan,
-        "turnover": plan.turnover,
-        "cost_bp": plan.cost_bp,
-        "solver": {
-            "name": plan.solver.solver,
-            "version": plan.solver.version,
-            "status": plan.solver.status,
-        },
-        "weights": plan.weights.to_dicts(),
-        "trades": plan.trades.to_dicts(),
-        "limits": plan.limits.to_dicts(),
-        "issues": plan.issues.to_dicts(),
-    }
 
 
 def _exit_code(limits: dict[tuple[str, str], dict[str, Any]], fail_on: str | None) -> int:

@@ -33,10 +33,10 @@ from exposure.scenarios.definitions import (
 from exposure.scenarios.effects import Effect, IssuerFacts, Triple, issuer_effect, market_gain
 from exposure.scenarios.inference import infer_returns
 from exposure.scenarios.network_run import network_losses
+from exposure.scenarios.results import portfolio_results
 from exposure.schemas import (
     SEVERITIES,
     DataIssues,
-    ScenarioResults,
     ScenarioReturns,
     empty,
     issue,
@@ -402,109 +402,6 @@ def _row(
         "origin": "modelled",
         "channel": effect.channel,
     }
-
-
-def portfolio_results(
-    positions: pl.DataFrame,
-    weights: pl.DataFrame,
-    scenarios: Sequence[ScenarioDefinition],
-    plausibility: Sequence[Mapping[str, Any]],
-) -> pl.DataFrame:
-    """Sum weight · return over a portfolio, per scenario and severity.
-
-    Parameters
-    ----------
-    positions
-        :class:`~exposure.schemas.ScenarioReturns`.
-    weights
-        | listing_id | weight [fraction of net asset value] |
-    """
-    held = weights.join(positions, on="listing_id", how="inner")
-    effect = pl.col("weight") * pl.col("ret")
-    probability = {
-        item.id: item.probability.mid if item.probability else None for item in scenarios
-    }
-    order = {item.id: i for i, item in enumerate(scenarios)}
-    rank = {name: i for i, name in enumerate(SEVERITIES)}
-
-    def extreme(*, worst: bool) -> pl.Expr:
-        ranked = pl.col("listing_id").sort_by(
-            [effect, pl.col("listing_id")], descending=[not worst, False]
-        )
-        reached = effect.min() < 0 if worst else effect.max() > 0
-        return pl.when(reached).then(ranked.drop_nulls().first())
-
-    frame = held.group_by("scenario_id", "severity").agg(
-        *(
-            pl.when(pl.col("ret").is_not_null().any())
-            .then((pl.col("weight") * pl.col(column)).sum())
-            .alias(name)
-            for column, name in (
-                ("ret", "result"),
-                ("ret_lo", "result_lo"),
-                ("ret_hi", "result_hi"),
-            )
-        ),
-        effect.filter(effect < 0).sum().alias("loss_part"),
-        effect.filter(effect > 0).sum().alias("gain_part"),
-        *(
-            pl.col("weight").filter(pl.col("origin") == origin).sum().alias(name)
-            for origin, name in (
-                ("modelled", "modelled_weight"),
-                ("inferred", "inferred_weight"),
-                ("none", "unmodelled_weight"),
-            )
-        ),
-        extreme(worst=True).alias("worst_listing"),
-        extreme(worst=False).alias("best_listing"),
-    )
-    beside = pl.DataFrame(
-        [(p["scenario_id"], p["severity"], p["d"], p["p_t"]) for p in plausibility],
-        schema={
-            "scenario_id": pl.String,
-            "severity": pl.String,
-            "plausibility_d": pl.Float64,
-            "plausibility_p": pl.Float64,
-        },
-        orient="row",
-    )
-    frame = (
-        frame.join(beside, on=["scenario_id", "severity"], how="left")
-        .with_columns(
-            pl.col("scenario_id")
-            .replace_strict(probability, return_dtype=pl.Float64)
-            .alias("probability")
-        )
-        .sort(
-            pl.col("scenario_id").replace_strict(order, return_dtype=pl.Int64),
-            pl.col("severity").replace_strict(rank, return_dtype=pl.Int64),
-        )
-    )
-    return validated(frame, ScenarioResults)
-
-
-def expected_loss_and_gain(portfolio: pl.DataFrame, severity: str = "base") -> tuple[float, float]:
-    """Return the headline: expected scenario loss and gain in basis points.
-
-    S = 10⁴ Σ_s p_s max(0, −r_s),   G = 10⁴ Σ_s p_s max(0, r_s)
-
-    Scenarios without a stated probability or a known result don't count.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> frame = pl.DataFrame({"severity": ["base"] * 3, "result": [-0.1, 0.05, -0.2], "probability": [0.2, 0.5, None]})
-    >>> expected_loss_and_gain(frame)
-    (200.0, 250.0)
-    """
-    part = portfolio.filter(
-        (pl.col("severity") == severity)
-        & pl.col("probability").is_not_null()
-        & pl.col("result").is_not_null()
-    )
-    loss = part["probability"].dot((-part["result"]).clip(lower_bound=0.0))
-    gain = part["probability"].dot(part["result"].clip(lower_bound=0.0))
-    return round(1e4 * float(loss or 0.0), 9), round(1e4 * float(gain or 0.0), 9)
 
 
 _PLAUSIBILITY = {

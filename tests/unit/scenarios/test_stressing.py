@@ -5,7 +5,7 @@ import pytest
 
 from exposure.errors import ScenarioError, UsageError
 from exposure.scenarios.definitions import scenario_definitions
-from exposure.scenarios.stressing import expected_loss_and_gain, stress
+from exposure.scenarios.stressing import stress
 
 
 def base(frame):
@@ -123,16 +123,6 @@ def test_unknown_names_and_sizes_are_refused(book, catalog):
         stress(book, catalog, node_shocks={"us_gpu": 0.4})
     with pytest.raises(UsageError, match="severity"):
         stress(book, catalog, severities=["huge"])
-
-
-def test_the_headline_counts_only_known_results_with_a_probability(shock):
-    loss, gain = expected_loss_and_gain(shock.portfolio)
-    rows = base(shock.portfolio).drop_nulls(["probability", "result"])
-
-    assert loss == pytest.approx(
-        1e4 * sum(p * max(0.0, -r) for p, r in rows.select("probability", "result").iter_rows())
-    )
-    assert gain > 0
 
 
 def test_results_travel_as_json_and_html(shock):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from exposure.errors import UsageError
-from exposure.validation import case_kinds
+from exposure.validation.case_kinds import networks, oracles
 from exposure.validation.cases import CaseResult, check_case, check_cases, check_data
 
 CES = {"shares": [0.5, 0.5], "input_availability": [0.0, 1.0], "loss_by_rho": {"1": 0.5, "0": 1.0}}
@@ -104,8 +104,8 @@ def test_a_law_that_does_not_hold_fails(monkeypatch):
         "delta": {"a": 1.0, "b": 1.0, "c": 1.0},
         "a": [1.0, 0.0],
     }
-    real = case_kinds.network.first_hit
-    monkeypatch.setattr(case_kinds.network, "first_hit", lambda phi, A, d: real(phi, A, d) * 0.9)
+    real = networks.network.first_hit
+    monkeypatch.setattr(networks.network, "first_hit", lambda phi, A, d: real(phi, A, d) * 0.9)
 
     result = check_data(case, "x.json")
 
@@ -160,7 +160,7 @@ def test_the_id_breaks_a_tie():
 
 
 def test_a_case_without_its_package_is_skipped(monkeypatch):
-    monkeypatch.setattr(case_kinds.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(oracles.importlib.util, "find_spec", lambda name: None)
 
     result = check_data({"n": 48, "sum_Z": 1.0}, "x.json")
 

@@ -1,0 +1,41 @@
+"""Whether this installation and its content work."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+from exposure.content import find_content, layer_report
+from exposure.pipeline.manifest import REPORTED_PACKAGES, package_version, tool_version
+from exposure.scenarios.definitions import load_catalog
+
+
+def doctor(content: str | Path | None = None) -> dict[str, Any]:
+    """Return what this installation is made of: versions, content, solvers, programs."""
+    import shutil  # noqa: PLC0415 - used here only
+
+    root = find_content(content)
+    facts: dict[str, Any] = {
+        "exposure": tool_version(),
+        "python": platform.python_version(),
+        "content": root.path.name,
+        "content origin": root.origin,
+        "content fingerprint": root.fingerprint(),
+    }
+    facts |= {name: package_version(name) for name in REPORTED_PACKAGES}
+    if root.base is not None:
+        facts["content layer"] = "lies over the shipped content"
+        facts |= {
+            f"  {row['file']}": f"{row['added']} added, {row['replaced']} replaced, {row['same']} the same"
+            for row in layer_report(root).iter_rows(named=True)
+        }
+    snapshots = [name for name, path in root.entries("portfolios/risk").items() if path.is_dir()]
+    facts["risk snapshots"] = ", ".join(snapshots) or "none"
+    for program in ("soffice", "ssconvert"):
+        facts[program] = (
+            "present" if shutil.which(program) else "absent (only needed by cross-engine tests)"
+        )
+    load_catalog(root)
+    facts["content check"] = "holds together"
+    return facts
