@@ -17,18 +17,9 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW, ContentRoot, find_content
 from exposure.errors import HoldingsError, Place, UsageError
-from exposure.portfolios.intake import (
-    AMOUNTS,
-    PERCENT,
-    Layouts,
-    Number,
-    RawHoldings,
-    load_layouts,
-    parse_day,
-    parse_number,
-    read_raw,
-    squeeze,
-)
+from exposure.portfolios.cells import Number, parse_day, parse_number, squeeze
+from exposure.portfolios.intake import AMOUNTS, PERCENT, RawHoldings, read_raw
+from exposure.portfolios.layouts import Layouts, load_layouts
 from exposure.portfolios.securities import Resolution, Resolver, SecurityMaster, load_master
 from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 

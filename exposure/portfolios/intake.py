@@ -12,11 +12,10 @@ import hashlib
 import io
 import math
 import re
-import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -24,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from exposure.content import SOURCE_ROW, ContentRoot, TomlFile
+from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place, UsageError
+from exposure.portfolios.cells import clean_cell, parse_day, squeeze
+from exposure.portfolios.layouts import UNUSED, Dictionary, Layout, Layouts
 from exposure.portfolios.preflight import Checked, Container, decode_text, inspect_file
 from exposure.schemas import issue
 
@@ -34,198 +35,15 @@ if TYPE_CHECKING:
 
     Frame = IntoDataFrame | IntoLazyFrame
 
-FIELDS = (
-    "code",
-    "name",
-    "market",
-    "quantity",
-    "available",
-    "price",
-    "currency",
-    "fx",
-    "value",
-    "weight",
-    "as_of",
-)
 AMOUNTS = ("quantity", "value", "weight")
-UNUSED = "unused"
-FOLDER = "portfolios/layouts"
 HEADER_SEARCH_ROWS = 60
 SNIFF_LINES = 80
 MAX_COLUMNS = 2_000
 MAX_ROWS = 500_000
 MIN_WRONG_WORDS = 2
 PERCENT = 0.01
-EXCEL_EPOCH = date(1899, 12, 30)
-EXCEL_SERIALS = (20_000, 80_000)  # 1954 to 2119: other integers are not meant as dates
 
 Row = tuple[int, list[str | None]]
-
-
-# --- layouts --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """A known export: which header is which field, and in which unit.
-
-    Parameters
-    ----------
-    columns
-        Normalised header → field.
-    units
-        Field → multiplier to shares, yuan or fraction, where the header does not say it.
-    may_be_partial
-        Whether the table may hold a part of the portfolio only.
-    as_of_line
-        Beginning of the line above the header that states the date.
-    """
-
-    layout_id: str
-    title: str
-    signature: frozenset[str]
-    columns: Mapping[str, str]
-    units: Mapping[str, float]
-    may_be_partial: bool
-    as_of_line: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dictionary:
-    """Header words, markers of rows, and market words; see ``portfolios/layouts/generic.toml``."""
-
-    modifiers: tuple[str, ...]
-    words: Mapping[str, tuple[str, int]]  # normalised header → field and rank
-    header_units: Mapping[str, float]
-    wrong_tables: Mapping[str, frozenset[str]]
-    totals: frozenset[str]
-    notes: tuple[str, ...]
-    cash: frozenset[str]
-    blanks: frozenset[str]
-    markets: Mapping[str, str]  # market word → SH, SZ, BJ, HK, US
-    index_homonyms: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Layouts:
-    """The dictionary and all known layouts."""
-
-    dictionary: Dictionary
-    known: tuple[Layout, ...]
-
-
-def load_layouts(root: ContentRoot) -> Layouts:
-    """Read ``portfolios/layouts/*.toml``.
-
-    Raises
-    ------
-    ContentError
-        Naming file and line, for an unknown key, field or unit.
-    """
-    dictionary: Dictionary | None = None
-    known: list[Layout] = []
-    for file in root.toml_files(FOLDER):
-        if file.need(file.data, "kind") == "dictionary":
-            dictionary = _dictionary(file)
-        else:
-            known.append(_layout(file))
-    if dictionary is None:
-        file = root.read_toml(f"{FOLDER}/generic.toml")
-        raise file.error(
-            f"{file.name} is not a dictionary", "kind", "must be 'dictionary'", "set kind"
-        )
-    return Layouts(dictionary, tuple(known))
-
-
-_LAYOUT_KEYS = {
-    "id",
-    "kind",
-    "title",
-    "encoding",
-    "note",
-    "signature",
-    "may_be_partial",
-    "as_of_line",
-    "columns",
-    "units",
-}
-_DICTIONARY_KEYS = {
-    "id",
-    "kind",
-    "title",
-    "modifiers",
-    "wrong_tables",
-    "totals",
-    "notes",
-    "cash",
-    "blanks",
-    "index_homonyms",
-    "words",
-    "header_units",
-    "markets",
-}
-
-
-def _layout(file: TomlFile) -> Layout:
-    data = file.data
-    file.check_keys(data, _LAYOUT_KEYS)
-    columns: dict[str, Any] = file.need(data, "columns")
-    for header, field in columns.items():
-        if field not in (*FIELDS, UNUSED):
-            raise file.error(
-                f"{file.name} maps {header!r} to an unknown field {field!r}",
-                header,
-                why=f"{field!r} is not a field; fields are {', '.join(FIELDS)}, {UNUSED}",
-                cure=f"correct {header!r} in {file.name}",
-            )
-    units: dict[str, Any] = data.get("units", {})
-    file.check_keys(units, set(FIELDS), "units")
-    signature = [squeeze(header) for header in file.need(data, "signature")]
-    mapped = {squeeze(header): str(field) for header, field in columns.items()}
-    for header in signature:
-        if header not in mapped:
-            raise file.error(
-                f"{file.name} has a signature header that [columns] lacks",
-                "signature",
-                why=f"{header!r} is not in [columns]",
-                cure=f"add it to [columns] of {file.name}",
-            )
-    return Layout(
-        layout_id=str(file.need(data, "id")),
-        title=str(file.need(data, "title")),
-        signature=frozenset(signature),
-        columns=mapped,
-        units={str(field): float(unit) for field, unit in units.items()},
-        may_be_partial=bool(data.get("may_be_partial", False)),
-        as_of_line=squeeze(data["as_of_line"]) if "as_of_line" in data else None,
-    )
-
-
-def _dictionary(file: TomlFile) -> Dictionary:
-    data = file.data
-    file.check_keys(data, _DICTIONARY_KEYS)
-    words: dict[str, tuple[str, int]] = {}
-    listed: dict[str, list[str]] = file.need(data, "words")
-    file.check_keys(listed, {*FIELDS, UNUSED}, "words")
-    for field, headers in listed.items():
-        for rank, header in enumerate(headers):
-            words.setdefault(squeeze(header), (field, rank))
-    markets: dict[str, list[str]] = file.need(data, "markets")
-    return Dictionary(
-        modifiers=tuple(squeeze(word) for word in file.need(data, "modifiers")),
-        words=words,
-        header_units={squeeze(k): float(v) for k, v in file.need(data, "header_units").items()},
-        wrong_tables={
-            what: frozenset(map(squeeze, headers))
-            for what, headers in file.need(data, "wrong_tables").items()
-        },
-        totals=frozenset(map(squeeze, file.need(data, "totals"))),
-        notes=tuple(map(squeeze, file.need(data, "notes"))),
-        cash=frozenset(map(squeeze, file.need(data, "cash"))),
-        blanks=frozenset(map(squeeze, file.need(data, "blanks"))),
-        markets={squeeze(word): venue for venue, list_ in markets.items() for word in list_},
-        index_homonyms=frozenset(file.need(data, "index_homonyms")),
-    )
 
 
 # --- the raw table --------------------------------------------------------------------------------
@@ -342,132 +160,6 @@ def read_raw(
         issues=tuple(issues),
         dropped=dropped,
     )
-
-
-# --- cells ----------------------------------------------------------------------------------------
-
-
-def squeeze(text: str) -> str:
-    """Return ``text`` for comparing: NFKC, lower case, no blanks.
-
-    Examples
-    --------
-    >>> squeeze(" 深圳Ａ股 ")
-    '深圳a股'
-    """
-    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return "".join(folded.lower().replace("\ufeff", "").split())
-
-
-_GUARD = re.compile(r'^=\s*"(.*)"$', re.DOTALL)
-
-
-def clean_cell(text: str | None) -> str | None:
-    """Take off blanks and a spreadsheet guard; an empty cell becomes None.
-
-    Examples
-    --------
-    >>> clean_cell('="000977"')
-    '000977'
-    """
-    if text is None:
-        return None
-    bare = text.strip().strip("\ufeff").strip()
-    guarded = _GUARD.match(bare)
-    if guarded:
-        bare = guarded[1].strip()
-    elif bare.startswith("'") and len(bare) > 1:
-        bare = bare[1:].strip()
-    return bare or None
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number as found: its value, whether it carried ``%``, and the step of its last digit."""
-
-    value: float
-    percent: bool = False
-    step: float = 0.0
-
-
-_PLAINEST = re.compile(r"^[0-9]{1,15}(?:\.([0-9]{1,9}))?$")
-_PLAIN = re.compile(r"^[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d{1,3})?$")
-_SUFFIX = re.compile(r"(万|亿)?(股|元)?$")
-_SCALES = {"万": 1e4, "亿": 1e8, None: 1.0}
-
-
-def parse_number(text: str) -> Number | None:
-    """Read a number as people write it; None where it is not one.
-
-    Full-width digits, thousands separators, ``%``, brackets for negatives, 万 and 亿 are read.
-    ``1.000,00`` is refused: it is a decimal comma in one country and a typing error in another.
-
-    Examples
-    --------
-    >>> parse_number("6,340,800.00").value
-    6340800.0
-    >>> parse_number("7.53%").percent
-    True
-    >>> parse_number("1.000,00") is None
-    True
-    """
-    plainest = _PLAINEST.match(text)
-    if plainest:  # nearly every cell; the rest of this function is for the others
-        return Number(float(text), step=10.0 ** -len(plainest[1] or ""))
-    bare = "".join(unicodedata.normalize("NFKC", text).split())
-    bare = bare.replace("−", "-").lstrip("¥￥$")
-    negative = bare.startswith("(") and bare.endswith(")")
-    if negative:
-        bare = bare[1:-1]
-    percent = bare.endswith("%")
-    bare = bare.removesuffix("%")
-    suffix = _SUFFIX.search(bare)
-    scale = 1.0
-    if suffix and suffix[0]:
-        scale = _SCALES[suffix[1]]
-        bare = bare[: suffix.start()]
-    if not bare.isascii() or not _PLAIN.match(bare) or not any(c.isdigit() for c in bare):
-        return None
-    plain = bare.replace(",", "")
-    value = float(plain) * scale
-    decimals = len(plain.partition(".")[2]) if "e" not in plain.lower() else 0
-    return Number(-value if negative else value, percent, scale * 10.0 ** -min(decimals, 300))
-
-
-_DATE_FORMS = (
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-    "%Y%m%d",
-    "%Y.%m.%d",
-    "%Y年%m月%d日",
-    "%b %d, %Y",
-    "%d %b %Y",
-)
-
-
-def parse_day(text: str) -> date | None:
-    """Read a calendar day in the forms of exports, or an Excel serial; None where it is not one.
-
-    Examples
-    --------
-    >>> parse_day("2025年1月24日")
-    datetime.date(2025, 1, 24)
-    >>> parse_day("45681")
-    datetime.date(2025, 1, 24)
-    """
-    bare = unicodedata.normalize("NFKC", text).strip()
-    bare = re.sub(r"[T ]00:00(:00(\.0+)?)?$", "", bare)
-    if bare.isascii() and bare.isdigit() and len(bare) == 5:
-        serial = int(bare)
-        if EXCEL_SERIALS[0] <= serial <= EXCEL_SERIALS[1]:
-            return EXCEL_EPOCH + timedelta(days=serial)
-        return None
-    for form in _DATE_FORMS:
-        try:
-            return datetime.strptime(bare, form).date()  # noqa: DTZ007 - a calendar day has no zone
-        except ValueError:
-            continue
-    return None
 
 
 # --- containers -----------------------------------------------------------------------------------

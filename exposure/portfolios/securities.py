@@ -19,7 +19,8 @@ from rapidfuzz import fuzz
 from stdnum import isin
 
 from exposure.content import ContentRoot
-from exposure.portfolios.intake import Dictionary, squeeze
+from exposure.portfolios.cells import squeeze
+from exposure.portfolios.layouts import Dictionary
 from exposure.schemas import Aliases, Issuers, Listings, Ownership, typed_from_text
 
 REFERENCE = "portfolios/reference"

@@ -11,7 +11,7 @@ import pytest
 
 from exposure.content import ContentRoot
 from exposure.portfolios.holdings import Book, load_holdings
-from exposure.portfolios.intake import Layouts, load_layouts
+from exposure.portfolios.layouts import Layouts, load_layouts
 from exposure.portfolios.securities import Resolver, SecurityMaster, load_master
 from tests.factories import stand_alone
 

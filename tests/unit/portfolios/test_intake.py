@@ -17,7 +17,9 @@ import pytest
 from exposure.content import ContentRoot
 from exposure.errors import ContentError, HoldingsError, UsageError
 from exposure.portfolios import intake
-from exposure.portfolios.intake import Layouts, load_layouts, parse_day, parse_number, read_raw
+from exposure.portfolios.cells import parse_day, parse_number
+from exposure.portfolios.intake import read_raw
+from exposure.portfolios.layouts import Layouts, load_layouts
 
 DAY = date(2025, 1, 24)
 SHIPPED = {

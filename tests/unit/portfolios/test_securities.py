@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from exposure.portfolios.intake import Layouts
+from exposure.portfolios.layouts import Layouts
 from exposure.portfolios.securities import Resolver, SecurityMaster, normal_name
 
 

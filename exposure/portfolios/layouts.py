@@ -1,0 +1,189 @@
+"""Known layouts of exports and the dictionary of header words: ``portfolios/layouts/*.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exposure.content import ContentRoot, TomlFile
+from exposure.portfolios.cells import squeeze
+
+FIELDS = (
+    "code",
+    "name",
+    "market",
+    "quantity",
+    "available",
+    "price",
+    "currency",
+    "fx",
+    "value",
+    "weight",
+    "as_of",
+)
+UNUSED = "unused"
+FOLDER = "portfolios/layouts"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A known export: which header is which field, and in which unit.
+
+    Parameters
+    ----------
+    columns
+        Normalised header → field.
+    units
+        Field → multiplier to shares, yuan or fraction, where the header does not say it.
+    may_be_partial
+        Whether the table may hold a part of the portfolio only.
+    as_of_line
+        Beginning of the line above the header that states the date.
+    """
+
+    layout_id: str
+    title: str
+    signature: frozenset[str]
+    columns: Mapping[str, str]
+    units: Mapping[str, float]
+    may_be_partial: bool
+    as_of_line: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """Header words, markers of rows, and market words; see ``portfolios/layouts/generic.toml``."""
+
+    modifiers: tuple[str, ...]
+    words: Mapping[str, tuple[str, int]]  # normalised header → field and rank
+    header_units: Mapping[str, float]
+    wrong_tables: Mapping[str, frozenset[str]]
+    totals: frozenset[str]
+    notes: tuple[str, ...]
+    cash: frozenset[str]
+    blanks: frozenset[str]
+    markets: Mapping[str, str]  # market word → SH, SZ, BJ, HK, US
+    index_homonyms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layouts:
+    """The dictionary and all known layouts."""
+
+    dictionary: Dictionary
+    known: tuple[Layout, ...]
+
+
+def load_layouts(root: ContentRoot) -> Layouts:
+    """Read ``portfolios/layouts/*.toml``.
+
+    Raises
+    ------
+    ContentError
+        Naming file and line, for an unknown key, field or unit.
+    """
+    dictionary: Dictionary | None = None
+    known: list[Layout] = []
+    for file in root.toml_files(FOLDER):
+        if file.need(file.data, "kind") == "dictionary":
+            dictionary = _dictionary(file)
+        else:
+            known.append(_layout(file))
+    if dictionary is None:
+        file = root.read_toml(f"{FOLDER}/generic.toml")
+        raise file.error(
+            f"{file.name} is not a dictionary", "kind", "must be 'dictionary'", "set kind"
+        )
+    return Layouts(dictionary, tuple(known))
+
+
+_LAYOUT_KEYS = {
+    "id",
+    "kind",
+    "title",
+    "encoding",
+    "note",
+    "signature",
+    "may_be_partial",
+    "as_of_line",
+    "columns",
+    "units",
+}
+_DICTIONARY_KEYS = {
+    "id",
+    "kind",
+    "title",
+    "modifiers",
+    "wrong_tables",
+    "totals",
+    "notes",
+    "cash",
+    "blanks",
+    "index_homonyms",
+    "words",
+    "header_units",
+    "markets",
+}
+
+
+def _layout(file: TomlFile) -> Layout:
+    data = file.data
+    file.check_keys(data, _LAYOUT_KEYS)
+    columns: dict[str, Any] = file.need(data, "columns")
+    for header, field in columns.items():
+        if field not in (*FIELDS, UNUSED):
+            raise file.error(
+                f"{file.name} maps {header!r} to an unknown field {field!r}",
+                header,
+                why=f"{field!r} is not a field; fields are {', '.join(FIELDS)}, {UNUSED}",
+                cure=f"correct {header!r} in {file.name}",
+            )
+    units: dict[str, Any] = data.get("units", {})
+    file.check_keys(units, set(FIELDS), "units")
+    signature = [squeeze(header) for header in file.need(data, "signature")]
+    mapped = {squeeze(header): str(field) for header, field in columns.items()}
+    for header in signature:
+        if header not in mapped:
+            raise file.error(
+                f"{file.name} has a signature header that [columns] lacks",
+                "signature",
+                why=f"{header!r} is not in [columns]",
+                cure=f"add it to [columns] of {file.name}",
+            )
+    return Layout(
+        layout_id=str(file.need(data, "id")),
+        title=str(file.need(data, "title")),
+        signature=frozenset(signature),
+        columns=mapped,
+        units={str(field): float(unit) for field, unit in units.items()},
+        may_be_partial=bool(data.get("may_be_partial", False)),
+        as_of_line=squeeze(data["as_of_line"]) if "as_of_line" in data else None,
+    )
+
+
+def _dictionary(file: TomlFile) -> Dictionary:
+    data = file.data
+    file.check_keys(data, _DICTIONARY_KEYS)
+    words: dict[str, tuple[str, int]] = {}
+    listed: dict[str, list[str]] = file.need(data, "words")
+    file.check_keys(listed, {*FIELDS, UNUSED}, "words")
+    for field, headers in listed.items():
+        for rank, header in enumerate(headers):
+            words.setdefault(squeeze(header), (field, rank))
+    markets: dict[str, list[str]] = file.need(data, "markets")
+    return Dictionary(
+        modifiers=tuple(squeeze(word) for word in file.need(data, "modifiers")),
+        words=words,
+        header_units={squeeze(k): float(v) for k, v in file.need(data, "header_units").items()},
+        wrong_tables={
+            what: frozenset(map(squeeze, headers))
+            for what, headers in file.need(data, "wrong_tables").items()
+        },
+        totals=frozenset(map(squeeze, file.need(data, "totals"))),
+        notes=tuple(map(squeeze, file.need(data, "notes"))),
+        cash=frozenset(map(squeeze, file.need(data, "cash"))),
+        blanks=frozenset(map(squeeze, file.need(data, "blanks"))),
+        markets={squeeze(word): venue for venue, list_ in markets.items() for word in list_},
+        index_homonyms=frozenset(file.need(data, "index_homonyms")),
+    )
