@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from exposure.content import ContentRoot, TomlFile
@@ -24,6 +25,34 @@ FIELDS = (
 )
 UNUSED = "unused"
 FOLDER = "portfolios/layouts"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """How a table of accounts (科目) holds positions; see :mod:`exposure.portfolios.accounts`.
+
+    Parameters
+    ----------
+    shares, other_assets
+        First digits of accounts of shares, and of securities that are not shares, with the word for them.
+    cash, receivables, liabilities
+        First digits of accounts that count as cash; liabilities with the other sign.
+    skip
+        Two digits before the security code that mark the revaluation of a position, not a position.
+    depth
+        Digits before the security code.
+    net_assets
+        Beginnings of the row that states net assets.
+    """
+
+    shares: tuple[str, ...]
+    other_assets: Mapping[str, str]
+    cash: tuple[str, ...]
+    receivables: tuple[str, ...]
+    liabilities: tuple[str, ...]
+    skip: frozenset[str]
+    depth: int
+    net_assets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +78,7 @@ class Layout:
     units: Mapping[str, float]
     may_be_partial: bool
     as_of_line: str | None
+    accounts: AccountRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,17 @@ _LAYOUT_KEYS = {
     "as_of_line",
     "columns",
     "units",
+    "accounts",
+}
+_ACCOUNT_KEYS = {
+    "shares",
+    "other_assets",
+    "cash",
+    "receivables",
+    "liabilities",
+    "skip",
+    "depth",
+    "net_assets",
 }
 _DICTIONARY_KEYS = {
     "id",
@@ -159,6 +200,21 @@ def _layout(file: TomlFile) -> Layout:
         units={str(field): float(unit) for field, unit in units.items()},
         may_be_partial=bool(data.get("may_be_partial", False)),
         as_of_line=squeeze(data["as_of_line"]) if "as_of_line" in data else None,
+        accounts=_accounts(file, data["accounts"]) if "accounts" in data else None,
+    )
+
+
+def _accounts(file: TomlFile, data: dict[str, Any]) -> AccountRules:
+    file.check_keys(data, _ACCOUNT_KEYS, "accounts")
+    return AccountRules(
+        shares=tuple(map(str, file.need(data, "shares"))),
+        other_assets={str(k): str(v) for k, v in file.need(data, "other_assets").items()},
+        cash=tuple(map(str, file.need(data, "cash"))),
+        receivables=tuple(map(str, file.need(data, "receivables"))),
+        liabilities=tuple(map(str, file.need(data, "liabilities"))),
+        skip=frozenset(map(str, file.need(data, "skip"))),
+        depth=int(file.need(data, "depth")),
+        net_assets=tuple(map(squeeze, file.need(data, "net_assets"))),
     )
 
 
@@ -187,3 +243,17 @@ def _dictionary(file: TomlFile) -> Dictionary:
         markets={squeeze(word): venue for venue, list_ in markets.items() for word in list_},
         index_homonyms=frozenset(file.need(data, "index_homonyms")),
     )
+
+
+def with_layout(layouts: Layouts, path: str | Path) -> Layouts:
+    """Add a layout of the user's own, before the known ones.
+
+    Raises
+    ------
+    ContentError
+        As :func:`load_layouts`, or if there is no such file.
+    """
+    path = Path(path)
+    own = _layout(ContentRoot(path.parent, "layout").read_toml(path.name))
+    others = tuple(layout for layout in layouts.known if layout.layout_id != own.layout_id)
+    return Layouts(layouts.dictionary, (own, *others))

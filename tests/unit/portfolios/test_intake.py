@@ -16,7 +16,7 @@ import pytest
 
 from exposure.content import ContentRoot
 from exposure.errors import ContentError, HoldingsError, UsageError
-from exposure.portfolios import intake
+from exposure.portfolios import grids, intake
 from exposure.portfolios.cells import parse_day, parse_number
 from exposure.portfolios.intake import read_raw
 from exposure.portfolios.layouts import Layouts, load_layouts
@@ -216,7 +216,7 @@ def test_tables_that_are_not_holdings_are_refused(
 def test_too_many_rows_are_refused(
     tmp_path: Path, layouts: Layouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MAX_ROWS", 5)
+    monkeypatch.setattr(grids, "MAX_ROWS", 5)
     text = "listing,weight\n" + "000977.SZ,1\n" * 9
     with pytest.raises(HoldingsError, match="too many rows"):
         read_raw(write(tmp_path, text), layouts)
@@ -303,7 +303,7 @@ def test_a_workbook_without_holdings_names_its_first_row(tmp_path: Path, layouts
 def test_a_workbook_too_wide_is_refused(
     tmp_path: Path, layouts: Layouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MAX_COLUMNS", 2)
+    monkeypatch.setattr(grids, "MAX_COLUMNS", 2)
     with pytest.raises(HoldingsError, match="too many columns"):
         read_raw(xlsx(tmp_path, {"A": TABLE}), layouts)
 
@@ -379,7 +379,7 @@ def test_a_frame_that_is_none_is_a_usage_error(layouts: Layouts) -> None:
 
 
 def test_a_frame_too_wide_is_refused(layouts: Layouts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "MAX_COLUMNS", 2)
+    monkeypatch.setattr(grids, "MAX_COLUMNS", 2)
     with pytest.raises(HoldingsError, match="too many columns"):
         read_raw(pl.DataFrame(FRAME), layouts)
 

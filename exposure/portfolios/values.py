@@ -1,0 +1,257 @@
+"""Currencies, exchange rates and values of positions, and one row for each listing."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from exposure.content import SOURCE_ROW
+from exposure.portfolios.lines import IS_CASH, OK, Lines, is_currency
+from exposure.portfolios.securities import Resolver
+from exposure.portfolios.units import near
+
+DEFAULT_BASE = "CNY"
+ROWS_SHOWN = 8
+
+
+def fill_currencies(lines: Lines, resolver: Resolver) -> str:
+    """Fill in currency and exchange rate of each row; return the base currency."""
+    known = lines.rows["listing_id"].drop_nulls().unique(maintain_order=True)
+    trading = {listing: resolver.currency(listing) for listing in known}
+    quoted = pl.lit(None, dtype=pl.String)
+    if trading:
+        quoted = pl.col("listing_id").replace_strict(trading, default=None, return_dtype=pl.String)
+    rows = lines.rows.with_columns(currency=pl.coalesce("currency", quoted))
+    base = _base_currency(rows)
+    lines.rows = rows.with_columns(pl.col("currency").fill_null(base))
+    currency, stated, usable = pl.col("currency"), pl.col("fx"), OK
+    lines.reject(
+        usable & ~is_currency(currency),
+        "currency_unknown",
+        "is not a currency",
+        "write CNY or HKD",
+        "currency",
+    )
+    foreign = currency != base
+    by_weight = pl.col("share").is_not_null() & pl.col("price").is_null()
+    lines.reject(
+        OK & stated.is_null() & foreign & ~by_weight,
+        "fx_missing",
+        pl.format("needs an exchange rate: {} in a portfolio in " + base, currency),
+        pl.format("add a column fx with " + base + " per {}", currency),
+        "fx",
+    )
+    lines.reject(
+        OK & (stated == 1.0) & foreign,
+        "fx_is_one",
+        pl.format("is the rate of {} in a portfolio in " + base, currency),
+        pl.format("fill in " + base + " per {}", currency),
+        "fx",
+    )
+    lines.reject(
+        OK & (stated != 1.0) & ~foreign,
+        "fx_is_not_one",
+        f"is the rate of {base} in a portfolio in {base}",
+        "write 1",
+        "fx",
+    )
+    lines.rows = lines.rows.with_columns(
+        rate=pl.when(OK & foreign).then(stated.fill_null(1.0)).otherwise(1.0)
+    )
+    unpriced = lines.rows.filter(OK & stated.is_null() & foreign & by_weight)
+    if unpriced.height:
+        lines.say(
+            "warning",
+            "fx_unknown",
+            f"{unpriced.height} rows in another currency have no exchange rate; their weights don't "
+            "need one, orders in them can't be priced (fx shows 1)",
+            row=unpriced[SOURCE_ROW][0],
+        )
+    return base
+
+
+def _base_currency(rows: pl.DataFrame) -> str:
+    """Return the currency with rate 1; without rates the only currency, else CNY."""
+    has_rates = bool(rows.select((pl.col("fx").fill_null(0) != 0).any()).item())
+    candidates = rows.filter(pl.col("fx") == 1.0) if has_rates else rows
+    currencies = candidates["currency"].drop_nulls().unique()
+    return str(currencies[0]) if currencies.len() == 1 else DEFAULT_BASE
+
+
+def fill_values(lines: Lines) -> None:
+    """Fill in the value of each row in base currency: quantity × price × fx where both stand."""
+    quantity, price, value = pl.col("quantity"), pl.col("price"), pl.col("value")
+    rate, slack = pl.col("rate"), pl.col("value_step")
+    computed = quantity * price * rate
+    multiplied = OK & ~IS_CASH & quantity.is_not_null() & price.is_not_null()
+    stated_only = OK & ~IS_CASH & ~multiplied & value.is_not_null()
+    # a value column is in base currency already; a quantity of cash is in the currency of the row
+    cash = pl.when(value.is_not_null()).then(value).otherwise(quantity * rate)
+    agrees = near(value, computed, slack)
+    is_local = (rate != 1.0) & near(value, computed / rate, slack)
+    rows = lines.rows.with_columns(
+        worth=pl.when(OK & IS_CASH)
+        .then(cash)
+        .when(multiplied)
+        .then(computed)
+        .when(stated_only)
+        .then(value),
+        local=(multiplied & value.is_not_null() & ~agrees & is_local).fill_null(value=False),
+        off=(multiplied & value.is_not_null() & ~agrees & ~is_local).fill_null(value=False),
+        derived=(stated_only & (quantity != 0)).fill_null(value=False),
+        blank=(OK & ~IS_CASH & ~multiplied & ~stated_only & pl.col("share").is_null()).fill_null(
+            value=False
+        ),
+    )
+    lines.rows = rows.with_columns(
+        price=pl.when(pl.col("derived")).then(value / quantity / rate).otherwise(price)
+    )
+    lines.reject(
+        pl.col("off"),
+        "value_off",
+        pl.format(
+            "is not quantity × price, which is {}",
+            pl.col("worth").map_elements(lambda amount: f"{amount:.2f}", return_dtype=pl.String),
+        ),
+        "correct quantity, price or value",
+        "value",
+    )
+    _reject_blank(lines)
+    _cap_available(lines)
+    local, derived = int(rows["local"].sum()), int(rows["derived"].sum())
+    if local:
+        message = f"value of {local} rows is in local currency; converted with fx"
+        lines.say("info", "value_in_local_currency", message)
+    if derived:
+        message = f"{derived} rows have no price; value ÷ quantity was used"
+        lines.say("info", "price_derived", message)
+    lines.rows = lines.rows.drop("local", "off", "derived", "blank")
+
+
+def _reject_blank(lines: Lines) -> None:
+    """Reject rows with nothing to weigh them by, naming the cell that would help most."""
+    for wanted, is_wanted in (
+        ("price", pl.col("quantity").is_not_null()),
+        ("quantity", pl.col("quantity").is_null()),
+    ):
+        cell = wanted if wanted in lines.raw.rows.columns else "value"
+        lines.reject(
+            pl.col("blank") & is_wanted,
+            f"{cell}_missing",
+            f"has no {wanted}, value or weight",
+            f"fill in the {wanted}, the value or the weight",
+            cell,
+            "",
+        )
+
+
+def _cap_available(lines: Lines) -> None:
+    """Read more shares available than held as the shares held, and say so."""
+    above = (OK & (pl.col("available") > pl.col("quantity"))).fill_null(value=False)
+    found = lines.rows.filter(above)
+    for row, held, free, text in (
+        found.select(SOURCE_ROW, "quantity", "available", "available_text").head(200).iter_rows()
+    ):
+        lines.say(
+            "warning",
+            "available_above_quantity",
+            f"more shares available ({free:g}) than held; read as {held:g}",
+            row=row,
+            column=lines.raw.header("available"),
+            raw=text,
+        )
+    if found.height:
+        lines.rows = lines.rows.with_columns(
+            available=pl.when(above).then("quantity").otherwise("available")
+        )
+
+
+def merge_duplicates(lines: Lines) -> int:
+    """Sum the rows of one listing at one price; return how many rows went into another.
+
+    Rows at different prices are rejected: one of them is wrong.
+    """
+    usable = OK & ~IS_CASH & pl.col("listing_id").is_not_null()
+    numbered = lines.rows.with_row_index("at")
+    groups = (
+        numbered.filter(usable)
+        .group_by("listing_id", maintain_order=True)
+        .agg(
+            pl.len().alias("count"),
+            pl.col("at").first().alias("at"),
+            pl.col(SOURCE_ROW).head(ROWS_SHOWN).alias("rows"),
+            pl.col("price").n_unique().alias("prices"),
+            *(_complete_sum(name) for name in ("quantity", "available", "worth", "share")),
+        )
+        .filter(pl.col("count") > 1)
+    )
+    if groups.is_empty():
+        return 0
+    shown = pl.col("rows").cast(pl.List(pl.String)).list.join(", ") + pl.when(
+        pl.col("count") > ROWS_SHOWN
+    ).then(pl.lit(", …")).otherwise(pl.lit(""))
+    groups = groups.with_columns(shown.alias("rows"))
+    _reject_prices(lines, groups.filter(pl.col("prices") > 1), usable)
+    groups = groups.filter(pl.col("prices") == 1)
+    if groups.is_empty():
+        return 0
+    sums = ["quantity", "available", "worth", "share"]
+    merged = (
+        lines.rows.with_row_index("at")
+        .join(
+            groups.select("listing_id", pl.col("at").alias("leads"), *(f"sum_{s}" for s in sums)),
+            on="listing_id",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(grouped=(usable & pl.col("leads").is_not_null()).fill_null(value=False))
+    )
+    gone = pl.col("grouped") & (pl.col("at") != pl.col("leads"))
+    count = int(merged.select(gone.sum()).item())
+    firsts = merged.filter(pl.col("grouped") & ~gone).select(
+        "listing_id", SOURCE_ROW, "code", "name"
+    )
+    lines.rows = (
+        merged.filter(~gone)
+        .with_columns(
+            pl.when(pl.col("grouped")).then(f"sum_{s}").otherwise(s).alias(s) for s in sums
+        )
+        .select(lines.rows.columns)
+    )
+    told = groups.join(firsts, on="listing_id", maintain_order="left")
+    for listing, size, rows, row, code, name in told.select(
+        "listing_id", "count", "rows", SOURCE_ROW, "code", "name"
+    ).iter_rows():
+        lines.say(
+            "warning",
+            "duplicates_summed",
+            f"{listing} stands in {size} rows ({rows}) at one price; summed",
+            row=row,
+            column=lines.raw.header("code"),
+            raw=code or name,
+        )
+    return count
+
+
+def _complete_sum(name: str) -> pl.Expr:
+    """Sum over a group; missing in one row is missing in the sum."""
+    return pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).alias(f"sum_{name}")
+
+
+def _reject_prices(lines: Lines, groups: pl.DataFrame, usable: pl.Expr) -> None:
+    if groups.is_empty():
+        return
+    told = dict(
+        groups.select(
+            "listing_id",
+            pl.format("{} stands at different prices in rows {}", "listing_id", "rows").alias(
+                "why"
+            ),
+        ).iter_rows()
+    )
+    lines.reject(
+        usable & pl.col("listing_id").is_in(list(told)),
+        "duplicate_prices",
+        pl.col("listing_id").replace_strict(told, default="", return_dtype=pl.String),
+        "keep one row, or correct the price",
+        "price",
+    )

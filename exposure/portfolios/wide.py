@@ -1,0 +1,142 @@
+"""A history of weights with a row a day and a column a security: the row of one day becomes a table of holdings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from exposure.content import SOURCE_ROW
+from exposure.errors import HoldingsError, Place, UsageError
+from exposure.portfolios.cells import parse_day, squeeze
+from exposure.portfolios.grids import Grid
+from exposure.portfolios.layouts import Dictionary
+from exposure.schemas import issue
+
+SEARCH_ROWS = 10
+MIN_SECURITIES = 3
+MIN_CODES = 0.6  # of the headers must look like codes
+_CODE = re.compile(
+    r"^(?:[0-9]{1,6}(?:[.\s](?:[A-Z]{1,4}[0-9]?))?|[A-Z]{2}[0-9]{6}|[A-Z]{1,5}(?:[.\s][A-Z]{1,2})?)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WideTable:
+    """Where the header of a history stands, and the day of each row below it."""
+
+    header: int
+    headers: tuple[str | None, ...]
+    days: tuple[tuple[int, date], ...]  # position in the grid, day
+
+
+def find_wide(grid: Grid) -> WideTable | None:
+    """Return the history that a grid holds; None where it holds none.
+
+    A history has codes across its header and days down its first column. ``07/13/2021`` decides for the whole column
+    that the month stands first; a column in which either reading is possible for every row is no history.
+    """
+    rows = grid.head(SEARCH_ROWS)
+    for index, (_, cells) in enumerate(rows):
+        named = [cell for cell in cells[1:] if cell]
+        codes = [cell for cell in named if _CODE.match(unicodedata.normalize("NFKC", cell).upper())]
+        if len(codes) < MIN_SECURITIES or len(codes) < MIN_CODES * len(named):
+            continue
+        first = grid.rows[grid.columns[0]][index + 1 :].to_list()
+        days = _days(first)
+        if days is not None:
+            positions = tuple((index + 1 + at, day) for at, day in days)
+            return WideTable(index, tuple(cells), positions)
+    return None
+
+
+def _days(texts: Sequence[str | None]) -> list[tuple[int, date]] | None:
+    filled = [(at, text) for at, text in enumerate(texts) if text]
+    if not filled:
+        return None
+    readings: list[list[tuple[int, date]]] = []
+    for form in (None, "%m/%d/%Y", "%d/%m/%Y"):
+        found = [(at, _day(text, form)) for at, text in filled]
+        if all(day is not None for _, day in found):
+            readings.append([(at, day) for at, day in found if day is not None])
+    return readings[0] if len(readings) == 1 else None
+
+
+def _day(text: str, form: str | None) -> date | None:
+    if form is None:
+        return parse_day(text)
+    try:
+        return datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a calendar day has no zone
+    except ValueError:
+        return None
+
+
+def holdings_of_day(
+    grid: Grid,
+    table: WideTable,
+    as_of: date | None,
+    dictionary: Dictionary,
+    file: str,
+    issues: list[dict[str, object]],
+) -> tuple[pl.DataFrame, date, int]:
+    """Return the holdings of the newest day up to ``as_of``.
+
+    Returns
+    -------
+    tuple
+        | source_row | code | name | weight | as text, the day, and the count of totals left out.
+
+    Raises
+    ------
+    UsageError
+        If the history holds several days and ``as_of`` is None.
+    HoldingsError
+        If every day is later than ``as_of``, or the day stands in two rows that differ.
+    """
+    known = sorted({day for _, day in table.days})
+    if as_of is None and len(known) > 1:
+        raise UsageError(
+            f"{file} is a history of {len(known)} days, {known[0]} to {known[-1]}",
+            cure="say which day: --as-of YYYY-MM-DD (as_of=...)",
+        )
+    past = [day for day in known if as_of is None or day <= as_of]
+    if not past:
+        raise HoldingsError(
+            f"{file} begins after {as_of}",
+            places=[Place(file, f"its first day is {known[0]}", grid.sheet)],
+            cure="give a later day, or an older history",
+        )
+    day = past[-1]
+    positions = [position for position, found in table.days if found == day]
+    cells = [grid.rows.row(position) for position in positions]
+    if len({row[1:] for row in cells}) > 1:
+        raise HoldingsError(
+            f"{file} has {len(cells)} rows of {day} that differ",
+            places=[
+                Place(file, "is the same day", grid.sheet, row[0], value=row[1]) for row in cells
+            ],
+            cure="keep one of them",
+        )
+    row = cells[0]
+    if len(positions) > 1:
+        message = f"{day} stands in {len(positions)} rows, all alike; one was read"
+        issues.append(issue("info", file, "day_repeated", message, sheet=grid.sheet, row=row[0]))
+    message = f"a history of {len(known)} days; the row of {day} was read"
+    issues.append(issue("info", file, "history", message, sheet=grid.sheet, row=row[0]))
+    records: list[tuple[int, str | None, str | None, str]] = []
+    totals = 0
+    for header, cell in zip(table.headers[1:], row[2:], strict=False):
+        if cell is None or squeeze(cell) in dictionary.blanks:
+            continue
+        if header is not None and squeeze(header) in dictionary.totals:
+            totals += 1
+            continue
+        is_blank = header is None or squeeze(header) in dictionary.blanks
+        is_cash = header is not None and squeeze(header) in dictionary.cash
+        records.append((row[0], None if is_blank else header, header if is_cash else None, cell))
+    schema = {SOURCE_ROW: pl.Int64, "code": pl.String, "name": pl.String, "weight": pl.String}
+    return pl.DataFrame(records, schema=schema, orient="row"), day, totals
