@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -26,6 +24,7 @@ import polars as pl
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place, UsageError
 from exposure.portfolios.cells import clean_cell, parse_day, squeeze
+from exposure.portfolios.containers import read_columnar, read_sheets
 from exposure.portfolios.layouts import UNUSED, Dictionary, Layout, Layouts
 from exposure.portfolios.preflight import Checked, Container, decode_text, inspect_file
 from exposure.schemas import issue
@@ -169,9 +168,9 @@ def _grids(checked: Checked, layouts: Layouts, issues: list[dict[str, object]]) 
     issues += [issue("info", checked.name, "container", remark) for remark in checked.remarks]
     if checked.container is Container.TEXT:
         return [_text_grid(checked, layouts, issues)]
-    if checked.container is Container.XLSX:
-        return _workbook_grids(checked)
-    return [_frame_grid(_read_columnar(checked), checked.name)]
+    if checked.container in (Container.XLSX, Container.XLS):
+        return _sheet_grids(checked)
+    return [_frame_grid(read_columnar(checked), checked.name)]
 
 
 def _text_grid(checked: Checked, layouts: Layouts, issues: list[dict[str, object]]) -> _Grid:
@@ -263,58 +262,15 @@ def _too_long(name: str, sheet: str | None) -> HoldingsError:
     )
 
 
-def _workbook_grids(checked: Checked) -> list[_Grid]:
-    # openpyxl takes a third of a second to import; a CSV file shouldn't pay for it
-    from openpyxl import load_workbook  # noqa: PLC0415
-
-    grids: list[_Grid] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # unread extensions (validation, styles) don't matter
-            book = load_workbook(io.BytesIO(checked.data), read_only=True, data_only=True)
-            for sheet in book.worksheets:
-                sheet.reset_dimensions()  # the stated dimension may be wrong
-                rows = list(_sheet_rows(sheet, checked.name))
-                grids.append(_Grid(sheet.title, rows, hidden=sheet.sheet_state != "visible"))
-            book.close()
-    except HoldingsError:
-        raise
-    except Exception as fault:
-        # openpyxl raises whatever its parser met (KeyError, IndexError, ParseError, ...)
-        raise HoldingsError(
-            f"{checked.name} is a damaged workbook",
-            places=[Place(checked.name, f"can't be read as a workbook ({type(fault).__name__})")],
-            cure="save the workbook again in Excel or WPS, or export it as CSV",
-        ) from fault
-    return grids
-
-
-def _sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
-    for number, cells in enumerate(sheet.iter_rows(), start=1):
-        texts = [clean_cell(_cell_text(cell)) for cell in cells]
-        while texts and texts[-1] is None:
-            texts.pop()
-        if len(texts) > MAX_COLUMNS:
-            raise _too_wide(name, sheet.title, number, len(texts))
-        if texts:
-            yield number, texts
-
-
-_ZEROS = re.compile(r'^"?(0{4,6})"?(;.*)?$')
-
-
-def _cell_text(cell: Any) -> str | None:
-    """Return what a person sees: a number formatted 000000 keeps its zeros, 0.12 as % is 12%."""
-    value = cell.value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return _text(value)
-    style = str(cell.number_format or "")
-    zeros = _ZEROS.match(style)
-    if zeros and float(value).is_integer() and value >= 0:
-        return str(int(value)).zfill(len(zeros[1]))
-    if "%" in style and math.isfinite(value):
-        return f"{(Decimal(repr(value)) * 100).normalize():f}%"
-    return _text(value)
+def _sheet_grids(checked: Checked) -> list[_Grid]:
+    return [
+        _Grid(
+            grid.sheet,
+            [(number, list(cells)) for number, *cells in grid.rows.iter_rows()],
+            grid.hidden,
+        )
+        for grid in read_sheets(checked)
+    ]
 
 
 def _text(value: Any) -> str | None:
@@ -338,18 +294,6 @@ def _is_missing(value: object) -> bool:
         return bool(value != value)
     except TypeError:  # pandas.NA refuses to be a bool
         return True
-
-
-def _read_columnar(checked: Checked) -> pl.DataFrame:
-    reader = pl.read_parquet if checked.container is Container.PARQUET else pl.read_ipc
-    try:
-        return reader(io.BytesIO(checked.data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
-        raise HoldingsError(
-            f"{checked.name} is a damaged {checked.container.value} file",
-            places=[Place(checked.name, f"can't be read as {checked.container.value}")],
-            cure="write the file again, or export it as CSV",
-        ) from fault
 
 
 _PLAIN_TYPES = (str, bool, int, float, date, datetime, Decimal)
