@@ -197,8 +197,8 @@ def test_formulas_without_values_and_error_cells(load: Load, tmp_path: Path) -> 
     ("data", "word"),
     [
         (b"<html><body><table><tr><td>000977</td></tr></table></body></html>", "HTML"),
-        (b"\x09\x08\x10\x00\x00\x06\x05\x00\x01", "BIFF"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 512, "BIFF"),
+        (b"\x09\x08\x10\x00\x00\x06\x05\x00\x01", "damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 512, "without a workbook"),
         (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office"/>', "XML"),
     ],
 )
@@ -245,7 +245,7 @@ def test_one_table_in_many_bytes_is_one_book(load: Load, data: bytes) -> None:
 
 def test_nul_bytes_and_utf16_without_mark(load: Load) -> None:
     assert "NUL" in refusal(load, GOOD.encode().replace(b"1200", b"12\x0000")).render()
-    assert "NUL" in refusal(load, GOOD.encode("utf-16-le")).render()
+    assert "NUL" in refusal(load, GOOD.encode("utf-16-le")[:-1]).render()
 
 
 def test_lone_surrogates_and_broken_utf8(load: Load) -> None:
