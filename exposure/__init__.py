@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from exposure.pipeline import run_weekly
     from exposure.portfolios.holdings import Book, load_benchmark, load_holdings
     from exposure.portfolios.mandates import Mandate, load_mandate
+    from exposure.portfolios.mapping import FileMap, map_holdings
     from exposure.reports.run import Run
     from exposure.reports.workbook import write_workbook
     from exposure.risk import RiskModel, estimate_risk, load_risk
@@ -50,6 +51,7 @@ _HOMES = {
     "ContentError": "exposure.errors",
     "Explanation": "exposure.factors.explain",
     "ExposureError": "exposure.errors",
+    "FileMap": "exposure.portfolios.mapping",
     "Headline": "exposure.scenarios.headline",
     "HoldingsError": "exposure.errors",
     "Infeasible": "exposure.errors",
@@ -74,6 +76,7 @@ _HOMES = {
     "load_benchmark": "exposure.portfolios.holdings",
     "load_catalog": "exposure.scenarios.definitions",
     "load_holdings": "exposure.portfolios.holdings",
+    "map_holdings": "exposure.portfolios.mapping",
     "load_mandate": "exposure.portfolios.mandates",
     "load_risk": "exposure.risk",
     "rebalance": "exposure.optimiser.planning",
@@ -91,6 +94,7 @@ __all__ = [
     "ContentError",
     "Explanation",
     "ExposureError",
+    "FileMap",
     "Headline",
     "HoldingsError",
     "Infeasible",
@@ -117,6 +121,7 @@ __all__ = [
     "load_holdings",
     "load_mandate",
     "load_risk",
+    "map_holdings",
     "rebalance",
     "research",
     "run_weekly",

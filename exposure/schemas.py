@@ -134,6 +134,18 @@ class DataIssues(dy.Schema):
     cure = dy.String(nullable=True)
 
 
+class MapColumns(dy.Schema):
+    """What a column of a holdings file was taken for."""
+
+    position = dy.Int64(min=1)
+    header = dy.String(nullable=True)
+    field = dy.String(nullable=True)  # null: not read
+    unit = dy.String(nullable=True)  # what its numbers count
+    cells = dy.Int64(nullable=True)  # rows with something in it
+    example = dy.String(nullable=True)
+    remark = dy.String(nullable=True)
+
+
 # --- what we know (factors/, lists/) ------------------------------------------------------------------------------
 
 
@@ -740,6 +752,7 @@ TABLES: dict[str, type[dy.Schema]] = {
     "input.holdings": HoldingsFile,
     "book.holdings": Holdings,
     "book.issues": DataIssues,
+    "map.columns": MapColumns,
     "book.benchmark": Benchmark,
     "factors.sources": Sources,
     "factors.nodes": Nodes,

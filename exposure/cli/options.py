@@ -44,6 +44,12 @@ BenchmarkFile = Annotated[
         help="Benchmark; by default benchmark.csv beside the holdings.",
     ),
 ]
+LayoutFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--layout", metavar="FILE", help="Layout of your own, as `exposure map` writes it."
+    ),
+]
 AllowRejects = Annotated[
     bool,
     typer.Option(

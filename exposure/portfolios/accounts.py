@@ -20,6 +20,7 @@ from exposure.schemas import issue
 
 NET_ASSETS_TOLERANCE = 0.005
 CASH_CODE = "CASH"
+NOT_A_SHARE = "not_a_share"
 _ACCOUNT = re.compile(r"^[0-9][0-9A-Z]*$")
 _MARKET = re.compile(r"[\s.]*(SH|SS|SZ|BJ|HK|HG|HS|XSHG|XSHE|XHKG)$")
 # account codes write the lines of Stock Connect as HG (through Shanghai) and HS (through Shenzhen)
@@ -59,7 +60,7 @@ def positions_of(
     -------
     polars.DataFrame
         The same columns, with share codes in ``code``; cash, receivables and payables have the code ``CASH``, what is
-        owed with a minus. An account of another security keeps its whole code, so that it is refused by row.
+        owed with a minus. Of an account of another security ``not_a_share`` says what it is.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def positions_of(
             record = _cash_record(record, amount, sign=-1 if kind == "liability" else 1)
         else:
             record["code"] = account.code
-            record["name"] = f"{account.name} ({kind})" if kind else account.name
+            record[NOT_A_SHARE] = kind or "an account that nothing is known of"
         total += (-1 if kind == "liability" else 1) * (amount or 0.0)
         out.append(record)
     if not shares:
@@ -116,6 +117,7 @@ def positions_of(
         )  # fmt: skip
     _check_net_assets(stated, total, file, sheet, issues)
     schema = {name: pl.Int64 if name == SOURCE_ROW else pl.String for name in rows.columns}
+    schema[NOT_A_SHARE] = pl.String
     return pl.DataFrame(out, schema=schema, orient="row")
 
 

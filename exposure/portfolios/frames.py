@@ -92,7 +92,7 @@ def _polars_text(name: str, column: pl.Series) -> pl.Series:
         return column
     if column.dtype.is_integer() or column.dtype == pl.Date:
         return column.cast(pl.String)
-    if column.dtype in (pl.Categorical, pl.Enum):
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
         return column.cast(pl.String)
     if column.dtype == pl.Float64:
         return _float_text(column)

@@ -128,7 +128,7 @@ def choose_header(
             cure="keep one of them, or save one as CSV",
         )
     if not chosen:
-        raise _no_header(grids, file)
+        raise _no_header(grids, file) if layouts.own is None else _misfit(grids, layouts.own, file)
     grid, header = chosen[0]
     for other, _ in tables:
         if other is not grid:
@@ -159,8 +159,11 @@ def describe(header: Header, file: str, sheet: str | None, issues: list[dict[str
 def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Layouts) -> Header:
     """Recognise the columns of one header by the layout it fits best, else by the dictionary."""
     squeezed = {squeeze(cell) for cell in cells if cell and len(cell) < LONGEST_HEADER}
-    fitting = [layout for layout in layouts.known if layout.signature <= squeezed]
+    offered = layouts.known if layouts.own is None else (layouts.own,)
+    fitting = [layout for layout in offered if layout.signature <= squeezed]
     layout = max(fitting, key=lambda item: len(item.signature), default=None)
+    if layouts.own is not None and layout is None:
+        return Header(first, last, None, (), (), (), tuple(cells))
     candidates: list[tuple[int, int, ColumnUse]] = []  # rank and position decide between two
     unknown: list[str] = []
     for position, cell in enumerate(cells):
@@ -187,6 +190,7 @@ def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Lay
 
 
 _PERCENT_ENDINGS = ("_percent", "percent", "_pct", "%")
+_CHINESE_FIRST = re.compile(r"^([\u3400-\u9fff]+)[a-z]")
 _BRACKET = re.compile(r"\(([^()]*)\)")
 
 
@@ -206,10 +210,12 @@ def _recognise(
     if layout is not None and word in layout.columns:
         field = layout.columns[word]
         return field, -1, layout.units.get(field, unit)
-    for form in _without_modifiers(bare, dictionary.modifiers):
-        if form in dictionary.words:
-            field, rank = dictionary.words[form]
-            return field, rank, unit
+    chinese = _CHINESE_FIRST.match(bare)  # 成份券代码constituentcode says one thing twice
+    for word in (bare, chinese[1]) if chinese else (bare,):
+        for form in _without_modifiers(word, dictionary.modifiers):
+            if form in dictionary.words:
+                field, rank = dictionary.words[form]
+                return field, rank, unit
     return None
 
 
@@ -278,6 +284,25 @@ def _no_header(grids: Sequence[Grid], file: str) -> HoldingsError:
         f"{file} has no header of a holdings table",
         places=[place],
         cure="add a header row such as listing,name,quantity,price,weight (exposure schema input.holdings)",
+    )
+
+
+def _misfit(grids: Sequence[Grid], layout: Layout, file: str) -> HoldingsError:
+    """Return the refusal of a table that the layout named by the user doesn't fit."""
+    best: tuple[int, Place] | None = None
+    for grid in grids:
+        for number, cells in grid.head(HEADER_SEARCH_ROWS):
+            squeezed = {squeeze(cell) for cell in cells if cell}
+            lacking = sorted(layout.signature - squeezed)
+            hits = len(layout.signature) - len(lacking)
+            if best is None or hits > best[0]:
+                shown = " | ".join(cell for cell in cells if cell)
+                why = f"lacks {', '.join(lacking)}" if lacking else "has no code or no amount"
+                best = hits, Place(file, why, grid.sheet, number, value=shown)
+    return HoldingsError(
+        f"{file} doesn't fit the layout {layout.layout_id}",
+        places=[best[1]] if best else [],
+        cure=f"exposure map {file}   (shows what is understood without the layout)",
     )
 
 

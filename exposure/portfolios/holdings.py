@@ -18,7 +18,7 @@ from exposure.content import SOURCE_ROW, ContentRoot, find_content
 from exposure.errors import HoldingsError, Place, UsageError
 from exposure.portfolios.cells import parse_day
 from exposure.portfolios.intake import RawHoldings, read_raw
-from exposure.portfolios.layouts import Layouts, load_layouts, with_layout
+from exposure.portfolios.layouts import Layouts, layouts_for, load_layouts
 from exposure.portfolios.lines import (
     IS_CASH,
     OK,
@@ -124,9 +124,7 @@ def load_holdings(
         If neither the caller nor the file says the day.
     """
     root = find_content(content)
-    layouts = load_layouts(root)
-    if layout is not None:
-        layouts = with_layout(layouts, layout)
+    layouts = layouts_for(root, layout)
     known = load_master(root) if master is None else master
     raw = read_raw(source, layouts, name=name, as_of=as_of)
     issues = list(raw.issues)

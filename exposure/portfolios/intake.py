@@ -8,8 +8,8 @@ dictionary of header words; a column that is not known is listed, never guessed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,10 +48,16 @@ class RawHoldings:
         gone and counted in ``issues``.
     columns
         What was taken for what.
+    header_cells
+        The header as it stands, two lines of it joined.
+    seconds
+        Header not used, field, and the header that was used for it.
     unknown
         Headers of columns that were not read because nothing is known of them.
     as_of_text
         A date stated above the header, or the day of a history.
+    values_in_base
+        Whether values are known to be in the currency of the fund, whatever a line is quoted in.
     sha256
         Of the bytes of the file, or of a frame's CSV text.
     """
@@ -61,9 +67,12 @@ class RawHoldings:
     layout: str
     rows: pl.DataFrame
     columns: tuple[ColumnUse, ...]
+    header_cells: tuple[str | None, ...]
+    seconds: tuple[tuple[str, str, str], ...]
     unknown: tuple[str, ...]
     as_of_text: str | None
     may_be_partial: bool
+    values_in_base: bool
     sha256: str
     issues: tuple[dict[str, object], ...]
     dropped: int
@@ -103,23 +112,17 @@ def read_raw(
         If a history holds several days and none is given.
     """
     issues: list[dict[str, object]] = []
-    if isinstance(source, str | Path):
-        checked = inspect_file(source)
-        file = checked.name
-        digest = hashlib.sha256(checked.data).hexdigest()
-        grids = _grids(checked, layouts, issues)
-    else:
-        file = name or "frame"
-        grid = frame_grid(source, file)
-        digest = fingerprint(grid)
-        grids = [grid]
+    file, digest, grids = _opened(source, layouts, name, issues)
     history = _history(grids, layouts)
     if history is not None:
         return _read_history(*history, as_of, layouts, file, digest, issues)
     grid, header = headers.choose_header(grids, layouts, file, issues)
     headers.describe(header, file, grid.sheet, issues)
-    rows, dropped = _body(grid, header, layouts.dictionary, file, issues)
     rules = header.layout.accounts if header.layout else None
+    words = layouts.dictionary
+    if rules is not None:  # a total is a check there, not a row to drop
+        words = replace(words, totals=frozenset())
+    rows, dropped = _body(grid, header, words, file, issues)
     if rules is not None:
         before = rows.height
         rows = accounts.positions_of(rows, rules, file, grid.sheet, issues)
@@ -130,13 +133,43 @@ def read_raw(
         layout=header.layout.layout_id if header.layout else "generic",
         rows=rows,
         columns=header.columns,
+        header_cells=header.cells,
+        seconds=header.seconds,
         unknown=header.unknown,
         as_of_text=_stated_date(grid, header, file),
         may_be_partial=header.layout.may_be_partial if header.layout else False,
+        values_in_base=rules is not None,
         sha256=digest,
         issues=tuple(issues),
         dropped=dropped,
     )
+
+
+def read_tables(
+    source: str | Path | Frame,
+    layouts: Layouts,
+    *,
+    name: str | None = None,
+    issues: list[dict[str, object]],
+) -> tuple[str, list[Grid]]:
+    """Return the name of a file or frame and its tables as text, of which nothing is understood yet."""
+    file, _, grids = _opened(source, layouts, name, issues)
+    return file, grids
+
+
+def _opened(
+    source: str | Path | Frame,
+    layouts: Layouts,
+    name: str | None,
+    issues: list[dict[str, object]],
+) -> tuple[str, str, list[Grid]]:
+    if isinstance(source, str | Path):
+        checked = inspect_file(source)
+        digest = hashlib.sha256(checked.data).hexdigest()
+        return checked.name, digest, _grids(checked, layouts, issues)
+    file = name or "frame"
+    grid = frame_grid(source, file)
+    return file, fingerprint(grid), [grid]
 
 
 def _grids(checked: Checked, layouts: Layouts, issues: list[dict[str, object]]) -> list[Grid]:
@@ -186,9 +219,12 @@ def _read_history(
         layout="history",
         rows=rows,
         columns=(ColumnUse("the header", "code", 0, None), ColumnUse("the row", "weight", 1, None)),
+        header_cells=("the header", "the row"),
+        seconds=(),
         unknown=(),
         as_of_text=day.isoformat(),
         may_be_partial=True,
+        values_in_base=False,
         sha256=digest,
         issues=tuple(issues),
         dropped=totals,
@@ -238,7 +274,7 @@ def _gaps(grid: Grid, header: Header) -> int:
     return int((numbers.diff().drop_nulls() - 1).clip(lower_bound=0).sum())
 
 
-def _blank_rule(dictionary: Dictionary):  # noqa: ANN202 - a closure of one text
+def _blank_rule(dictionary: Dictionary) -> Callable[[str], bool]:
     def rule(text: str) -> bool:
         return len(text) < 8 and squeeze(text) in dictionary.blanks
 

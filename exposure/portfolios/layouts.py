@@ -99,10 +99,17 @@ class Dictionary:
 
 @dataclass(frozen=True, slots=True)
 class Layouts:
-    """The dictionary and all known layouts."""
+    """The dictionary and all known layouts.
+
+    Parameters
+    ----------
+    own
+        The layout that the caller named: a table that it doesn't fit is refused, however well another would.
+    """
 
     dictionary: Dictionary
     known: tuple[Layout, ...]
+    own: Layout | None = None
 
 
 def load_layouts(root: ContentRoot) -> Layouts:
@@ -245,15 +252,17 @@ def _dictionary(file: TomlFile) -> Dictionary:
     )
 
 
-def with_layout(layouts: Layouts, path: str | Path) -> Layouts:
-    """Add a layout of the user's own, before the known ones.
+def layouts_for(root: ContentRoot, own: str | Path | None = None) -> Layouts:
+    """Return the layouts of the content and, where the user names one, the only one that may fit.
 
     Raises
     ------
     ContentError
         As :func:`load_layouts`, or if there is no such file.
     """
-    path = Path(path)
-    own = _layout(ContentRoot(path.parent, "layout").read_toml(path.name))
-    others = tuple(layout for layout in layouts.known if layout.layout_id != own.layout_id)
-    return Layouts(layouts.dictionary, (own, *others))
+    layouts = load_layouts(root)
+    if own is None:
+        return layouts
+    path = Path(own)
+    layout = _layout(ContentRoot(path.parent, "layout").read_toml(path.name))
+    return Layouts(layouts.dictionary, layouts.known, layout)

@@ -15,6 +15,7 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
+from exposure.portfolios.accounts import NOT_A_SHARE
 from exposure.portfolios.cells import parse_numbers, squeeze, texts_where, writes_decimal_comma
 from exposure.portfolios.headers import AMOUNTS
 from exposure.portfolios.intake import RawHoldings
@@ -100,16 +101,19 @@ class Lines:
     ----------
     rows
         | source_row | code | name | market | currency | quantity | available | price | fx | value | weight | and of
-        each number its step and the text as found | is_cash | ok | listing_id | issuer_id | rate | worth [base] |
-        share [fraction] |. ``value`` and ``weight`` are as stated, ``worth`` and ``share`` as computed.
+        each number its step and the text as found | is_cash | ok | listing_id | issuer_id | rate | has_rate | worth
+        [base] | share [fraction] |. ``value`` and ``weight`` are as stated, ``worth`` and ``share`` as computed.
     faults
         | source_row | rule | why | cure | field | value |: why rows can't be used; ``ok`` is false for them.
+    units
+        Field → multiplier to shares, currency or fraction, as stated or found.
     """
 
     raw: RawHoldings
     rows: pl.DataFrame
     issues: list[dict[str, object]]
     faults: list[pl.DataFrame] = field(default_factory=list)
+    units: dict[str, float] = field(default_factory=dict)
 
     def reject(
         self,
@@ -192,12 +196,14 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
     numbers = parse_numbers(stated, decimal_comma=comma)
     frame = pl.DataFrame([rows[SOURCE_ROW], *texts[:3], _currency_codes(currency)])
     frame = frame.hstack(numbers.get_columns()).with_columns(
+        _text_column(rows, NOT_A_SHARE),
         *(part for key in NUMERIC if key not in stated.columns for part in _absent(key)),
         is_cash=_cash(code, name, dictionary),
         ok=pl.lit(value=True),
         listing_id=pl.lit(None, dtype=pl.String),
         issuer_id=pl.lit(None, dtype=pl.String),
         rate=pl.lit(1.0),
+        has_rate=pl.lit(value=True),
         worth=pl.lit(None, dtype=pl.Float64),
         share=pl.lit(None, dtype=pl.Float64),
     )
@@ -213,6 +219,13 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
             key,
         )
         for key in stated.columns
+    )
+    lines.reject(
+        pl.col(NOT_A_SHARE).is_not_null(),
+        NOT_A_SHARE,
+        pl.format("is {}; only shares are scored", NOT_A_SHARE),
+        "leave it out",
+        "code",
     )
     return lines
 
@@ -365,7 +378,7 @@ _IDENTITY = ["code", "name", "market"]
 def resolve(lines: Lines, resolver: Resolver) -> None:
     """Find the listing of every row: each distinct code, name and market is asked about once."""
     asked = (
-        lines.rows.filter(~IS_CASH)
+        lines.rows.filter(~IS_CASH & pl.col(NOT_A_SHARE).is_null())
         .group_by(_IDENTITY, maintain_order=True)
         .agg(pl.col(SOURCE_ROW).first())
     )
@@ -393,7 +406,7 @@ def resolve(lines: Lines, resolver: Resolver) -> None:
     faulty = {at: answer for at, answer in enumerate(answers) if answer.fault is not None}
     if not faulty:
         return
-    hit = joined["at"].is_in(list(faulty)) & ~joined["is_cash"]
+    hit = joined["at"].is_in(list(faulty)) & ~joined["is_cash"] & joined[NOT_A_SHARE].is_null()
     bad = joined.filter(hit)
     records = [
         (row, faulty[at].fault, faulty[at].cure or "", faulty[at].field, texts)

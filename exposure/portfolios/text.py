@@ -78,15 +78,20 @@ def _unquoted(text: str, delimiter: str, name: str) -> Grid:
     if lines.len() > grids.MAX_ROWS:
         raise grids.too_long(name, None)
     counts = lines.str.count_matches(delimiter, literal=True)
-    width = int(counts.max() or 0) + 1  # type: ignore[call-overload]
+    width = _largest(counts) + 1
     if width > grids.MAX_COLUMNS:
         raise grids.too_wide(name, None, int(counts.arg_max() or 0) + 1, width)
     if width * lines.len() > grids.MAX_CELLS:
         raise grids.too_much(name, None, lines.len(), width)
     cells = lines.str.split_exact(delimiter, width - 1).struct.unnest()
-    if int(lines.str.len_bytes().max() or 0) > MAX_CELL:  # type: ignore[call-overload]
+    if _largest(lines.str.len_bytes()) > MAX_CELL:
         _refuse_long_cells(cells, name)
     return grid_of(range(1, lines.len() + 1), cells.get_columns())
+
+
+def _largest(counts: pl.Series) -> int:
+    largest = counts.max()
+    return largest if isinstance(largest, int) else 0
 
 
 def _refuse_long_cells(cells: pl.DataFrame, name: str) -> None:

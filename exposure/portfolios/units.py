@@ -18,15 +18,7 @@ SUM_TOLERANCE = 0.005  # weights that are given may miss 1 by rounding
 
 # Units a file may use without saying so: shares and yuan, then value in 10,000 yuan,
 # quantity in 10,000 shares, quantity in lots of 100, value in 100 million yuan.
-UNIT_CHOICES = (
-    (1.0, 1.0),
-    (1.0, 1e4),
-    (1e4, 1.0),
-    (100.0, 1.0),
-    (1.0, 1e8),
-    (1e4, 1e4),
-    (1e4, 1e8),
-)
+UNIT_CHOICES = ((1.0, 1.0), (1.0, 1e4), (1e4, 1.0), (100.0, 1.0), (1.0, 1e8), (1e4, 1e8))
 UNIT_WORDS = {1.0: "1", 100.0: "100", 1e4: "10,000", 1e8: "100,000,000"}
 
 
@@ -39,8 +31,11 @@ def apply_units(lines: Lines, *, allow_rejects: bool) -> None:
         If no unit explains the table.
     """
     quantity_unit, value_unit = _money_units(lines)
+    lines.units |= {"quantity": quantity_unit, "value": value_unit}
     # a quantity of cash is an amount of money: shares in 10,000 say nothing about it
     shares = pl.when(IS_CASH).then(1.0).otherwise(quantity_unit)
+    if lines.raw.unit("quantity") is None and quantity_unit == 1.0:
+        _say_fractions(lines)
     scaled: list[pl.Expr] = []
     for key, unit in (("quantity", shares), ("available", shares), ("value", pl.lit(value_unit))):
         scaled += [pl.col(key) * unit, pl.col(f"{key}_step") * unit]
@@ -102,6 +97,22 @@ def _money_units(lines: Lines) -> tuple[float, float]:
     )  # fmt: skip
 
 
+def _say_fractions(lines: Lines) -> None:
+    """Say where quantities are no whole shares: they may count 万股, and their values 万元 as well."""
+    quantity = pl.col("quantity")
+    broken = lines.rows.filter(OK & ~IS_CASH & (quantity != quantity.floor()))
+    if broken.height:
+        lines.say(
+            "warning",
+            "quantity_fractional",
+            f"{broken.height} quantities are no whole shares; if they count 10,000 shares, write the unit into the "
+            "header, such as 持股数(万股)",
+            row=broken[SOURCE_ROW][0],
+            column=lines.raw.header("quantity"),
+            raw=broken["quantity_text"][0],
+        )
+
+
 def _fits(quantity_unit: float, value_unit: float) -> pl.Expr:
     """Tell whether quantity × price = value, in local or in base currency."""
     local = pl.col("quantity") * quantity_unit * pl.col("price")
@@ -130,6 +141,7 @@ def _weight_unit(lines: Lines, *, allow_rejects: bool) -> None:
         lines.rows = lines.rows.with_columns(weight=nothing, weight_step=nothing)
         return
     unit, reason = decided
+    lines.units["weight"] = unit
     word = "percent" if unit == PERCENT else "fractions"
     lines.say("info", "weight_unit", f"weights are {word} ({reason})")
     lines.rows = lines.rows.with_columns(

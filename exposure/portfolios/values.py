@@ -32,7 +32,9 @@ def fill_currencies(lines: Lines, resolver: Resolver) -> str:
         "currency",
     )
     foreign = currency != base
-    by_weight = pl.col("share").is_not_null() & pl.col("price").is_null()
+    if lines.raw.values_in_base:
+        _take_implied_rates(lines, foreign)
+    by_weight = pl.col("share").is_not_null() & pl.col("price").is_null() | ~pl.col("has_rate")
     lines.reject(
         OK & stated.is_null() & foreign & ~by_weight,
         "fx_missing",
@@ -57,7 +59,9 @@ def fill_currencies(lines: Lines, resolver: Resolver) -> str:
     lines.rows = lines.rows.with_columns(
         rate=pl.when(OK & foreign).then(stated.fill_null(1.0)).otherwise(1.0)
     )
-    unpriced = lines.rows.filter(OK & stated.is_null() & foreign & by_weight)
+    without = OK & stated.is_null() & foreign & by_weight
+    lines.rows = lines.rows.with_columns(has_rate=~without.fill_null(value=False))
+    unpriced = lines.rows.filter(without)
     if unpriced.height:
         lines.say(
             "warning",
@@ -67,6 +71,30 @@ def fill_currencies(lines: Lines, resolver: Resolver) -> str:
             row=unpriced[SOURCE_ROW][0],
         )
     return base
+
+
+def _take_implied_rates(lines: Lines, foreign: pl.Expr) -> None:
+    """Take value ÷ (quantity × price) as the rate where values are in the currency of the fund.
+
+    Where that is 1 the price is in that currency too: then the rate isn't known, and no price of an order.
+    """
+    local = pl.col("quantity") * pl.col("price")
+    wanted = OK & foreign & ~IS_CASH & pl.col("fx").is_null() & (pl.col("value") > 0)
+    implied = pl.col("value") / local
+    in_base = near(pl.col("value"), local, pl.col("value_step"))
+    rows = lines.rows.with_columns(
+        same=(wanted & in_base.fill_null(value=True)).fill_null(value=False),
+        implied=(wanted & ~in_base).fill_null(value=False),
+    )
+    lines.rows = rows.with_columns(
+        fx=pl.when("implied").then(implied).otherwise("fx"),
+        price=pl.when(~pl.col("same")).then("price"),
+        has_rate=~pl.col("same"),
+    ).drop("same", "implied")
+    found = int(rows["implied"].sum())
+    if found:
+        message = f"the exchange rate of {found} rows is value ÷ (quantity × price)"
+        lines.say("warning", "fx_from_value", message)
 
 
 def _base_currency(rows: pl.DataFrame) -> str:
@@ -97,7 +125,7 @@ def fill_values(lines: Lines) -> None:
         .then(value),
         local=(multiplied & value.is_not_null() & ~agrees & is_local).fill_null(value=False),
         off=(multiplied & value.is_not_null() & ~agrees & ~is_local).fill_null(value=False),
-        derived=(stated_only & (quantity != 0)).fill_null(value=False),
+        derived=(stated_only & (quantity != 0) & pl.col("has_rate")).fill_null(value=False),
         blank=(OK & ~IS_CASH & ~multiplied & ~stated_only & pl.col("share").is_null()).fill_null(
             value=False
         ),

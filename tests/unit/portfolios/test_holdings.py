@@ -454,3 +454,8 @@ def test_a_benchmark_worth_nothing_is_refused(master: SecurityMaster, content: P
     frame = pl.DataFrame({"listing": ["000977.SZ", "603019.SH"], "value": [0.0, 0.0]})
     with pytest.raises(HoldingsError, match="sum to 0"):
         load_benchmark(frame, master, date(2025, 1, 24), content=content)
+
+
+def test_quantities_that_are_no_whole_shares_are_doubted(read: Read) -> None:
+    book = read("代码,数量,价格\n000977.SZ,12.5,52.84\n603019.SH,8,66.21\n")
+    assert "quantity_fractional" in rules(book, "warning")

@@ -195,7 +195,6 @@ def test_percent_may_stand_in_the_header(tmp_path: Path, layouts: Layouts) -> No
             "证券代码,证券名称,委托价格,委托数量,成交数量\n000977,浪潮信息,1,2,3\n",
             "orders or trades",
         ),
-        ("科目代码,科目名称,数量,市值\n1102,股票,1,2\n", "valuation table"),
         ("listing,weight,weight\n000977.SZ,1,1\n", "two columns headed weight"),
         ("listing,quantity,price\n000977.SZ,1,200,52.84\n", "more cells than the header"),
         ('listing,weight\n"000977.SZ,1\n', "never closed"),
