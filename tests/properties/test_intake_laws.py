@@ -26,7 +26,9 @@ pytestmark = pytest.mark.property
 CELLS = st.one_of(
     st.none(),
     st.text(
-        alphabet=st.sampled_from("0123456789.,%+-eE万亿股元¥（）() '=\"\uff10\uff19，\uff0e\ufeff浪a\u00a0"),
+        alphabet=st.sampled_from(
+            "0123456789.,%+-eE万亿股元¥（）() '=\"\uff10\uff19，\uff0e\ufeff浪a\u00a0"
+        ),
         max_size=14,
     ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
@@ -47,7 +49,21 @@ def test_a_column_is_cleaned_as_its_cells_are(cells: list[str | None]) -> None:
 
 
 @given(COLUMNS)
-@example(["1e3", "1.", ".5", "+1", "1,20", "1,234", "12%%", "\uff11\uff12", "1" * 16, "0.1234567891", "-0"])
+@example(
+    [
+        "1e3",
+        "1.",
+        ".5",
+        "+1",
+        "1,20",
+        "1,234",
+        "12%%",
+        "\uff11\uff12",
+        "1" * 16,
+        "0.1234567891",
+        "-0",
+    ]
+)
 def test_a_column_of_numbers_is_read_as_its_cells_are(cells: list[str | None]) -> None:
     cleaned = [clean_cell(cell) for cell in cells]
     found = parse_numbers(pl.DataFrame({"x": pl.Series(cleaned, dtype=pl.String)}))
