@@ -318,6 +318,8 @@ def _xls_text(book: Any, cell: Any) -> str | None:
         return str(bool(value))
     if cell.ctype == xlrd.XL_CELL_ERROR:
         return str(xlrd.error_text_from_code.get(value, "#ERROR!"))
+    if cell.ctype == xlrd.XL_CELL_DATE and value < 0:
+        return repr(value)  # shown as ##### by a spreadsheet
     if cell.ctype == xlrd.XL_CELL_DATE:
         try:
             return _shown(xlrd.xldate_as_datetime(value, book.datemode))
