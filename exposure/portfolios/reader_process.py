@@ -31,7 +31,7 @@ MAX_COLUMNS = 2_000
 MAX_TABLE_ROWS = 5_000_000
 MAX_TABLE_CELLS = 50_000_000
 MAX_TABLE_TEXT = 256 << 20  # bytes: a table may say no more than a text file may
-MAX_SHEET_TEXT = 64 << 20
+MAX_SHEET_TEXT = 8 << 20  # characters: 8 for each cell of the largest workbook
 MAX_CELL_TEXT = 32_767  # characters: the limit of the format
 MAX_XLS_CELLS = 1_000_000
 # what a formula shows that was saved without its result; no reader of numbers takes it for one
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _line(answer: IO[bytes], value: object) -> None:
-    answer.write(json.dumps(value).encode("ascii") + b"\n")
+    answer.write(json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n")
 
 
 def _limit(order: Order) -> None:
