@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 MAX_PLACES_SHOWN = 8
+MAX_VALUE = 1_000  # characters of a value in JSON: a cell may hold a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Place:
             "sheet": self.sheet,
             "row": self.row,
             "column": self.column,
-            "value": self.value,
+            "value": None if self.value is None else self.value[:MAX_VALUE],
             "why": self.why,
         }
         return {key: value for key, value in facts.items() if value is not None}

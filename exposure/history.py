@@ -32,6 +32,10 @@ TABLES = "tables"
 MANIFEST = "manifest.json"
 ID_DIGITS = 8
 MAX_SLUG = 64
+# names that open a device on Windows, whatever extension follows
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")}
+)
 # differ between two runs on the same inputs, so they are no part of the fingerprint
 VOLATILE = frozenset({"started", "ended", "seconds", "run_id", "outputs", "exit_code"})
 RUN_ID = re.compile(r"^(\d{4}-\d{2}-\d{2})-([\w.\-]+)-([0-9a-f]{8})$")
@@ -40,23 +44,52 @@ RUN_ID = re.compile(r"^(\d{4}-\d{2}-\d{2})-([\w.\-]+)-([0-9a-f]{8})$")
 def slug(name: str) -> str:
     """Return a portfolio's name as it stands in paths: letters, digits, ``_``, ``.``, ``-``.
 
+    A name that is cut ends in eight hex digits of the whole one, so that two long names stay two folders.
+
     Raises
     ------
     UsageError
-        If nothing is left of it.
+        If nothing is left of it, or Windows would take it for a device.
 
     Examples
     --------
     >>> slug("AI servers / 2025"), slug("算力链组合"), slug("../../etc")
     ('AI-servers-2025', '算力链组合', 'etc')
+    >>> slug("long" * 75)
+    'longlonglonglonglonglonglonglonglonglonglonglonglonglon-2c832969'
     """
     kept = re.sub(r"[^\w.\-]+", "-", unicodedata.normalize("NFC", name))
-    safe = kept.strip("-. ")[:MAX_SLUG].rstrip("-. ")
-    if not safe:
+    safe = kept.strip("-. ")
+    if len(safe) > MAX_SLUG:
+        mark = hashlib.sha256(safe.encode("utf-8", errors="replace")).hexdigest()[:ID_DIGITS]
+        safe = f"{safe[: MAX_SLUG - ID_DIGITS - 1].rstrip('-. ')}-{mark}"
+    if not safe or safe.partition(".")[0].lower() in DEVICES:
         raise UsageError(
             f"a portfolio can't be called {name!r}", cure="use letters, digits, '_', '.' and '-'"
         )
     return safe
+
+
+def check_output(out: str | Path, portfolio: str | None = None) -> None:
+    """Refuse a folder of runs that can't be one; nothing is made yet.
+
+    Raises
+    ------
+    UsageError
+        If the name is that of the history, or a folder is a file or a symbolic link.
+    """
+    root = Path(out)
+    folders = [root, root / HISTORY]
+    if portfolio is not None:
+        name = slug(portfolio)
+        if name.casefold() == HISTORY:  # one folder on disks that don't tell the case
+            raise UsageError(
+                f"a portfolio can't be called {portfolio!r}: that is the folder of the history",
+                cure="name it otherwise: --portfolio NAME",
+            )
+        folders.append(root / name)
+    for folder in folders:
+        _refuse_link(folder)
 
 
 def input_fingerprint(manifest: Mapping[str, Any]) -> str:
@@ -147,15 +180,10 @@ class RunFolder:
         if parts is None:
             raise UsageError(f"{identity!r} is no run id", cure="<as_of>-<portfolio>-<8 hex>")
         root = Path(out)
+        check_output(root, portfolio)
         name = slug(portfolio)
-        if name == HISTORY:
-            raise UsageError(
-                f"a portfolio can't be called {portfolio!r}: that is the folder of the history",
-                cure="name it otherwise: --name",
-            )
         final = root / name / identity
-        for folder in (root, root / name, final):
-            _refuse_link(folder)
+        _refuse_link(final)
         if not final.resolve().is_relative_to(root.resolve()):
             raise UsageError(f"{portfolio!r} leads out of the output folder")
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -248,8 +276,8 @@ class RunFolder:
             )
             if target.exists() and not self.force:
                 continue
-            for parent in (self.root / HISTORY, target.parent):
-                _refuse_link(parent)
+            for parent in target.relative_to(self.root).parents:
+                _refuse_link(self.root / parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             frame = pl.read_parquet(path)
             if "run_id" not in frame.columns:

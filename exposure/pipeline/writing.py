@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from exposure.errors import UsageError
-from exposure.history import RunFolder
+from exposure.history import RunFolder, check_output
 from exposure.pipeline.weekly import run_weekly
 from exposure.reports.run import Run
 
@@ -61,7 +62,7 @@ def run_and_write(
     Raises
     ------
     UsageError
-        If a copy would overwrite a file without ``force``.
+        If a copy would overwrite a file without ``force``, or the folder leads somewhere else.
     ExposureError
         See :func:`run_weekly`.
     """
@@ -74,6 +75,8 @@ def run_and_write(
             raise UsageError(
                 f"{copy.name} exists", cure="add --force to replace it, or name another file"
             )
+    root = OUTPUT if out is None else out
+    check_output(root, name)  # before the work rather than after it
     run = run_weekly(
         holdings,
         mandate=mandate,
@@ -85,7 +88,7 @@ def run_and_write(
         name=name,
         lang=lang,
     )
-    folder = RunFolder.open(OUTPUT if out is None else out, run.name, run.run_id, force=force)
+    folder = RunFolder.open(root, run.name, run.run_id, force=force)
     with folder:
         write_workbook(run, folder.path / "workbook.xlsx", lang=lang, content=content)
         write_html(run, folder.path / "summary.html", lang=lang, content=content)
@@ -132,9 +135,14 @@ def _copy(source: Path, target: Path | None) -> None:
     if target is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(target.name + ".part")
-    aside.write_bytes(source.read_bytes())
-    aside.replace(target)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # "x": what already has this name, a link perhaps, is not written through
+        with aside.open("xb") as stream:
+            stream.write(source.read_bytes())
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _talk(run: Run) -> list[str]:

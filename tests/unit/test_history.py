@@ -13,6 +13,7 @@ import pytest
 from exposure.errors import UsageError
 from exposure.history import (
     RunFolder,
+    check_output,
     content_hash,
     file_sha256,
     input_fingerprint,
@@ -173,6 +174,32 @@ def test_a_run_without_a_manifest_of_its_own_gets_one(tmp_path):
     assert load_run(folder.final).tables["exposures"].equals(TABLE)
 
 
+@pytest.mark.parametrize("name", ["CON", "nul", "Lpt1.csv", "com\u00b9", "..", "///", "History"])
+def test_a_name_that_is_a_device_or_the_history_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="can't be called"):
+        check_output(tmp_path, name)
+
+
+def test_two_long_names_stay_two_folders():
+    one, other = slug("x" * 300), slug("x" * 299 + "y")
+
+    assert one != other
+    assert len(one) == len(other) == 64
+
+
+def test_a_link_anywhere_inside_the_history_is_refused(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out = tmp_path / "out"
+    (out / "history").mkdir(parents=True)
+    (out / "history" / "exposures").symlink_to(elsewhere)
+
+    with pytest.raises(UsageError, match="symbolic link"):
+        write_run(out)
+
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
@@ -181,7 +208,8 @@ def test_a_run_without_a_manifest_of_its_own_gets_one(tmp_path):
         ("../../etc/passwd", "etc-passwd"),
         ("a/b\\c:d", "a-b-c-d"),
         (".hidden", "hidden"),
-        ("x" * 200, "x" * 64),
+        ("x" * 200, "x" * 55 + "-aa20c23e"),
+        ("CONSOL", "CONSOL"),
     ],
 )
 def test_a_portfolio_name_stays_inside_the_output_folder(tmp_path, name, safe):

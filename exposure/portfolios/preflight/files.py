@@ -13,6 +13,7 @@ from exposure.portfolios.preflight.refusals import EXPORT, MIB, refused, too_lar
 
 MAX_BYTES = 256 * MIB
 MAX_WORKBOOK_BYTES = 64 * MIB
+MAX_LINE = MIB  # bytes: 2,000 columns of 500; a reader keeps several copies of a line
 _HEAD = 8
 _ZIP = b"PK\x03\x04"
 _BINARY = {
@@ -116,6 +117,7 @@ def inspect_bytes(data: bytes, name: str) -> Checked:
             why = f"is {what}, whatever its name says"
             raise refused(name, f"{name} is not a table", why, EXPORT)
     _check_markup(data, name)
+    _check_lines(data, name)
     return Checked(name, Container.TEXT, data, unpacked=size)
 
 
@@ -178,3 +180,20 @@ def _check_markup(data: bytes, name: str) -> None:
             f"is {kind}, whatever its name says",
             "open it in Excel or WPS and save it as XLSX or CSV",
         )
+
+
+def _check_lines(data: bytes, name: str) -> None:
+    start = 0
+    while len(data) - start > MAX_LINE:
+        end = start + MAX_LINE
+        last = max(data.rfind(b"\n", start, end), data.rfind(b"\r", start, end))
+        if last < 0:
+            lines = data.count(b"\n", 0, start) or data.count(b"\r", 0, start)
+            raise refused(
+                name,
+                f"{name} is not a table",
+                f"is longer than {MAX_LINE / MIB:.0f} MiB in one line",
+                EXPORT,
+                row=lines + 1,
+            )
+        start = last + 1

@@ -290,6 +290,16 @@ def test_a_workbook_has_a_smaller_limit_than_text(
     assert inspect_file(path).container is Container.TEXT
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_a_line_that_never_ends_is_refused_with_its_row(
+    monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    monkeypatch.setattr(files, "MAX_LINE", 100)
+    rows = (b"x" * 90 + end) * 50
+    assert inspect_bytes(rows, "week.csv").container is Container.TEXT
+    assert refused(rows + b"x" * 101).places[0].row == 51
+
+
 def test_old_excel_is_recognised_with_and_without_its_container() -> None:
     streams = OLE + b"\x00" * 504 + "Workbook\x00_VBA_PROJECT\x00".encode("utf-16-le")
     checked = inspect_bytes(streams, "week.xls")
