@@ -212,8 +212,13 @@ def has_right_digits(kind: str, text: str) -> bool:
     >>> has_right_digits("isin", "CNE0000012M2"), has_right_digits("isin", "CNE0000012M5")
     (True, False)
     """
+    return has_form(kind, text) and text.endswith(right_digits(kind, text))
+
+
+def has_form(kind: str, text: str) -> bool:
+    """Tell whether text has the length and characters of an identifier."""
     form = {"isin": _ISIN, "lei": _LEI, "figi": _FIGI, "sedol": _SEDOL}[kind]
-    return form.match(text) is not None and text.endswith(right_digits(kind, text))
+    return form.match(text) is not None
 
 
 # --- what the digits say --------------------------------------------------------------------------

@@ -181,6 +181,14 @@ class Names:
         """Tell whether a name that nobody has is a form of one of this issuer's own."""
         return self._is_alike(issuer, normal) or self._is_cut(issuer, name, normal)
 
+    @staticmethod
+    def alike(normal: str, others: Iterable[str]) -> bool:
+        """Tell whether a Latin name is a longer or shorter form of one of others."""
+        if not normal.isascii() or len(normal) > LONGEST_LATIN:
+            return False
+        latin = (other for other in others if other.isascii())
+        return any(fuzz.token_set_ratio(normal, other) >= ALIKE for other in latin)
+
     def _is_cut(self, issuer: str, name: str, normal: str) -> bool:
         """Tell whether a name gave up its last characters to a mark: XD浪潮信 is 浪潮信息."""
         if len(normal) < 2 or not _CUTTING.match("".join(plain(name).split())):
@@ -195,7 +203,7 @@ class Names:
         if not normal.isascii() or len(normal) > LONGEST_LATIN:
             return False
         own = [alias for alias in self.known_as.get(issuer, ()) if alias.isascii()]
-        if max((fuzz.token_set_ratio(normal, alias) for alias in own), default=0.0) < ALIKE:
+        if not self.alike(normal, own):
             return False
         mine = sorted_words(normal)
         best = max(fuzz.ratio(mine, sorted_words(alias)) for alias in own)

@@ -562,10 +562,13 @@ def _lines(master: SecurityMaster, as_of: date) -> Iterable[tuple[Line, tuple[st
     rows = master.reused.select("known_on", *_COLUMNS, *_IDENTIFIERS)
     for known_on, listing, issuer, currency, board, begins, ends, *identifiers in rows.iter_rows():
         next_ = begun.get(listing)
+        if next_ is not None and begins is not None and next_ <= begins:
+            next_ = None
         state = _state(as_of, begins, ends or next_)
         # a master of a day says who had the code up to that day, not how long after
         is_seen = known_on is not None and as_of <= known_on and _before(known_on, next_)
-        if state == "alive" and ends is None and not is_seen:
+        has_end = ends is not None or (begins is not None and next_ is None)
+        if state == "alive" and not has_end and not is_seen:
             state = "unsure"
         yield (
             Line(listing, issuer, currency, board, begins, ends, state, known_on),
