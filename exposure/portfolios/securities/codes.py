@@ -62,8 +62,8 @@ _MARKET_FIRST = re.compile(
     r"^(深圳|上海|上交|上证|北京|北交|香港|[深沪京港])(?:[市证交]所?)?(?:[AB]?股|[AB])?(?:通)?[:.\s_-]*([0-9]{1,6})$"
 )
 _MARKET_LAST = re.compile(r"^([0-9]{1,6})[.:\s_-]*([深沪京港])(?:[AB]?股|[AB])?$")
-_BARE = re.compile(r"^[0-9]{1,6}$")
 _BARE_US = re.compile(r"^[A-Z]{2,5}$")
+_WIND = re.compile(r"^([0-9]{1,6})(?:\.(SH|SZ|BJ|HK))?$")
 _YELLOW_KEY = re.compile(r"\s+EQUITY$")
 _NO_EQUITY = re.compile(r"^.+\s(INDEX|CORP|CURNCY|COMDTY|GOVT|MTGE|PFD|MUNI|M-MKT)$")
 _INDEX_SUFFIX = re.compile(r"^[A-Z0-9]{5,6}\.(CSI|CNI|SI|WI)$")
@@ -118,6 +118,9 @@ def read_code(folded: str) -> Code | None:
     >>> read_code("us88160r1014").kind, read_code("977"), read_code("hello world") is None
     ('isin', Code(kind='ticker', text='977', venue=None), True)
     """
+    wind = _WIND.match(folded)
+    if wind:  # nearly every code; the rest of this function is for the others
+        return Code("ticker", wind[1], wind[2])
     upper = " ".join(folded.upper().split())
     found = _identifier(upper)
     if found is not None:
@@ -153,8 +156,6 @@ def _chinese(upper: str) -> Code | None:
 
 
 def _bare(upper: str) -> Code | None:
-    if _BARE.match(upper):
-        return Code("ticker", upper)
     return Code("ticker", upper, "US") if _BARE_US.match(upper) else None
 
 
