@@ -59,7 +59,7 @@ _BRACKETED = re.compile(r"^([0-9]{1,6})\s*[(\[]([A-Z]{2,4}[12]?)[)\]]$")
 _PREFIXED = re.compile(r"^([A-Z]{2,5})[.:\s_-]?([0-9]{1,6})$")
 _PREFIXED_US = re.compile(rf"^([A-Z]{{2,8}})[.:]\s*({_TICKER_US})$")
 _MARKET_FIRST = re.compile(
-    r"^(深圳|上海|上交|上证|北京|北交|香港|[深沪京港])(?:[市证交]所?)?(?:[AB]?股|[AB])?(?:通)?[:.\s_-]*([0-9]{1,6})$"
+    r"^(深圳|上海|上交|上证|北京|北交|香港|[深沪京港])(?:[市证交]?所?)(?:[AB]?股|[AB])?(?:通)?[:.\s_-]*([0-9]{1,6})$"
 )
 _MARKET_LAST = re.compile(r"^([0-9]{1,6})[.:\s_-]*([深沪京港])(?:[AB]?股|[AB])?$")
 _BARE_US = re.compile(r"^[A-Z]{2,5}$")
@@ -233,7 +233,8 @@ _RANGES: dict[str, dict[str, str]] = {
         "36": "preferred share", "7": "subscription code",
     },
     "SZ": {
-        "00": "share", "30": "share", "20": "B share", "15": "fund", "16": "fund", "18": "fund", "10": "bond",
+        "00": "share", "30": "share", "200": "B share", "201": "B share",
+        "15": "fund", "16": "fund", "18": "fund", "10": "bond",
         "11": "bond", "12": "bond", "13": "repo", "14": "preferred share", "39": "index", "03": "warrant",
         "08": "subscription code", "07": "subscription code",
     },

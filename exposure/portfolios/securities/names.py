@@ -26,7 +26,8 @@ _DELISTING = re.compile(rf"(?<={_HAN}{{2}})退$")
 # unprofitable, weighted votes, and so on; full-width hyphens are plain by now
 _CLASS = re.compile(r"-(?:UW|UWD|U|WD|WR|W|SWR|SW|SR|S|BR|B|P|R|D)$")
 _SHARE_LETTER_ZH = re.compile(rf"(?<={_HAN}{{2}})[ABH]$")
-_LEGAL_ZH = re.compile(r"(集团)?(股份)?(控股)?(有限)(责任)?公司$")
+# 集团 and 控股 stay: 神州数码控股有限公司 is not 神州数码
+_LEGAL_ZH = re.compile(r"(股份)?有限(责任)?公司$")
 _CLASS_EN = re.compile(r"\s*-\s*(?:U|UW|W|SW|S|B|P|R|A|H|ADR|ADS|SP(?:ON)? ADR|CL(?:ASS)? ?[A-C])$")
 _LEGAL_EN = re.compile(
     r"\b(CO|COMPANY|LTD|LIMITED|INC|INCORPORATED|CORP|CORPORATION|PLC|AG|CLASS|ADR)\b"

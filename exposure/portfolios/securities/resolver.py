@@ -608,9 +608,7 @@ def _no_code(folded: str) -> Resolution:
 def _no_share(code: str, kind: str) -> Resolution:
     if kind == "index":
         return _fault("code_is_index", f"{code} is an index, not a share", "remove the row")
-    why = (
-        f"{code} is the code of a {kind}, not of a share, and the security master does not hold it"
-    )
+    why = f"{code} is the code of a {kind}, not of an ordinary share, and the security master does not hold it"
     return _fault("not_a_share", why, f"remove the row, or add it to {REFERENCE}/listings.csv")
 
 
@@ -634,4 +632,4 @@ def _not_of(padded: str, venue: str) -> Resolution | None:
 
 
 def _article(what: str) -> str:
-    return f"an {what}" if what[0] in "AEFHILMNORSX" else f"a {what}"
+    return f"an {what}" if what in {"ISIN", "LEI"} else f"a {what}"
