@@ -71,6 +71,9 @@ _INDEX_SUFFIX = re.compile(r"^[A-Z0-9]{5,6}\.(CSI|CNI|SI|WI)$")
 _ISIN = re.compile(r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$")
 _LEI = re.compile(r"^[0-9A-Z]{18}[0-9]{2}$")
 _FIGI = re.compile(r"^[B-DF-HJ-NP-TV-Z]{2}G[B-DF-HJ-NP-TV-Z0-9]{8}[0-9]$")
+_NEVER_FIGI = frozenset(
+    {"BS", "BM", "GG", "GB", "GH", "KY", "VG"}
+)  # left out so that no ISIN is one
 _SEDOL = re.compile(r"^[0-9B-DF-HJ-NP-TV-Z]{6}[0-9]$")
 
 
@@ -179,7 +182,7 @@ def _identifier(upper: str) -> Code | None:
 
 def _is_figi(upper: str) -> bool:
     """Tell a FIGI from an ISIN, which has the same length: most begin with BBG, and BB is also Barbados."""
-    if not _FIGI.match(upper):
+    if not _FIGI.match(upper) or upper[:2] in _NEVER_FIGI:
         return False
     return upper.startswith("BBG") or (
         right_digits("figi", upper) == upper[-1] and right_digits("isin", upper) != upper[-1]

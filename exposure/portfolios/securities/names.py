@@ -50,9 +50,9 @@ def normal_name(name: str) -> str:
     """
     text = plain(name)
     if text.isascii():
-        text = _PUNCTUATION.sub(" ", _CLASS_EN.sub("", text))
-        bare = " ".join(_LEGAL_EN.sub(" ", text).split())
-        return _SHARE_LETTER.sub("", bare) or bare or text
+        words = _PUNCTUATION.sub(" ", _CLASS_EN.sub("", text))
+        bare = " ".join(_LEGAL_EN.sub(" ", words).split())
+        return _SHARE_LETTER.sub("", bare) or bare or " ".join(words.split()) or text
     text = "".join(text.split())
     bare = _DELISTING.sub("", _CLASS.sub("", _STATUS.sub("", text)))
     bare = _LEGAL_ZH.sub("", bare) or bare
