@@ -5,8 +5,10 @@ If this fails, a PM sees another company's exposure, or no answer at all.
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from exposure.content import find_content
 from exposure.portfolios.layouts import load_layouts
 from exposure.portfolios.securities import Resolver, load_master, normal_name
 from exposure.portfolios.securities.codes import has_right_digits, right_digits
+from exposure.schemas import Aliases, empty
 
 DAY = date(2025, 1, 24)
 pytestmark = pytest.mark.property
@@ -134,3 +137,34 @@ def test_a_name_has_a_normal_form_and_only_one(name: str) -> None:
     normal = normal_name(name)
     assert normal or not name.strip()
     assert normal_name(f" {name} ") == normal
+
+
+LATER = st.tuples(
+    st.sampled_from(sorted(MASTER.issuers["issuer_id"])),
+    st.one_of(
+        st.text(alphabet="浪潮信息科技中国网络联想控股", min_size=2, max_size=5),
+        st.sampled_from(["Inspur Software", "Digital China Group", "Lenovo Systems", "浪潮软件"]),
+    ),
+    st.integers(1, 900),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    later=st.lists(LATER, min_size=1, max_size=4), cases=st.lists(written(), min_size=1, max_size=8)
+)
+def test_a_name_of_a_later_day_changes_no_answer(
+    later: list[tuple[str, str, int]], cases: list[tuple[str, str]]
+) -> None:
+    rows = [(who, name, "zh", "short", DAY + timedelta(days), None) for who, name, days in later]
+    added = pl.DataFrame(rows, schema=empty(Aliases).schema, orient="row")
+    known = {normal_name(name) for name in [*MASTER.aliases["alias"], *sum(TITLES.values(), ())]}
+    after = Resolver.of(
+        replace(MASTER, aliases=pl.concat([MASTER.aliases, added])), RESOLVER.dictionary, DAY
+    )
+    for listing, code in cases:
+        for name in (None, *TITLES[listing]):
+            assert after.resolve(code, name) == RESOLVER.resolve(code, name)
+    for _, name, _ in later:
+        if normal_name(name) not in known:
+            assert after.resolve(None, name).listing_id is None

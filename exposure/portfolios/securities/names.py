@@ -121,7 +121,7 @@ class Names:
     uses
         Normalised name → issuer → how the issuer has it.
     known_as
-        Issuer → its normalised names, of all times.
+        Issuer → its normalised names up to the day.
     titles
         Issuer → the name to print: that of the day.
     """
@@ -149,7 +149,8 @@ class Names:
             owners = uses.setdefault(normal, {})
             if issuer not in owners or _RANK[use.tense] < _RANK[owners[issuer].tense]:
                 owners[issuer] = use
-            known_as.setdefault(issuer, {})[normal] = None
+            if use.tense != "later":  # a form of a name that nobody knows yet is no name
+                known_as.setdefault(issuer, {})[normal] = None
         titles: dict[str, str] = {}
         for issuer, zh, en in issuers:
             mine = known_as.setdefault(issuer, {})
@@ -157,7 +158,7 @@ class Names:
                 # an alias with days says since when the issuer has its present name
                 if (issuer, normal) not in dated:
                     uses.setdefault(normal, {})[issuer] = _NOW
-                mine[normal] = None
+                    mine[normal] = None
             use = uses[normal_name(zh)][issuer] if dated else _NOW
             titles[issuer] = zh if use.tense == "now" else of_the_day.get(issuer, zh)
         return Names(

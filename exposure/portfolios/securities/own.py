@@ -377,6 +377,8 @@ def _read_row(
     name_zh, name_en = found.get("name_zh"), found.get("name_en")
     if name_zh is not None and name_en is None and name_zh.isascii():
         name_zh, name_en = None, name_zh  # a column that is only called "name"
+    elif name_en is not None and name_zh is None and codes.HAN.search(name_en):
+        name_zh, name_en = name_en, None
     reading.rows.append(
         OwnRow(
             file=file,
