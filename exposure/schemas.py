@@ -40,6 +40,7 @@ class Issuers(dy.Schema):
     name_en = dy.String()
     country = dy.String(regex=r"^[A-Z]{2}$")
     role = dy.String()  # place in the chain: ai_server, chip_designer, foundry, ...
+    lei = dy.String(nullable=True, regex=r"^[0-9A-Z]{18}[0-9]{2}$")
     note = dy.String(nullable=True)
 
 
@@ -56,10 +57,30 @@ class Listings(dy.Schema):
     lot = dy.Int64(nullable=True, min=1)  # per-listing lot, where the venue sets none
     source_id = dy.String(nullable=True)
     locator = dy.String(nullable=True)
+    isin = dy.String(nullable=True, regex=r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$")
+    isin_source = dy.String(nullable=True)  # source_id of the ISIN; never derived from the code
+    sedol = dy.String(nullable=True, regex=r"^[0-9B-DF-HJ-NP-TV-Z]{6}[0-9]$")
+    figi = dy.String(nullable=True, regex=r"^[B-DF-HJ-NP-TV-Z]{2}G[B-DF-HJ-NP-TV-Z0-9]{8}[0-9]$")
+
+
+class ReusedCodes(dy.Schema):
+    """A company that had, or will have, a code which another company has in :class:`Listings`."""
+
+    listing_id = dy.String(primary_key=True, regex=LISTING_PATTERN)
+    issuer_id = dy.String(primary_key=True)
+    board = dy.String()
+    currency = dy.String(regex=r"^[A-Z]{3}$")
+    share_class = dy.String()
+    valid_from = dy.Date(nullable=True)
+    valid_to = dy.Date(nullable=True)  # null: nobody says; at the latest when the other begins
+    known_on = dy.Date(nullable=True)  # the day of the master that shows it
+    isin = dy.String(nullable=True)
+    sedol = dy.String(nullable=True)
+    figi = dy.String(nullable=True)
 
 
 class Aliases(dy.Schema):
-    """A name under which an issuer is or was known."""
+    """A name under which an issuer is or was known; days say when it is its name."""
 
     issuer_id = dy.String(primary_key=True)
     alias = dy.String(primary_key=True)

@@ -60,7 +60,8 @@ def orphans(catalog: Catalog, scenarios: Mapping[str, Sequence[str]]) -> list[Is
 def _cited(catalog: Catalog) -> set[str]:
     frames = (catalog.evidence, catalog.links, catalog.events, catalog.list_links, catalog.screened, catalog.editions,
               catalog.master.ownership, catalog.master.listings)  # fmt: skip
-    return {name for frame in frames for name in frame["source_id"].drop_nulls()}
+    cited = {name for frame in frames for name in frame["source_id"].drop_nulls()}
+    return cited | set(catalog.master.listings["isin_source"].drop_nulls())
 
 
 def _ids_used(catalog: Catalog, scenarios: Mapping[str, Sequence[str]]) -> set[str]:

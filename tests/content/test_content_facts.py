@@ -136,6 +136,8 @@ def test_reference_tables_point_at_known_issuers_and_sources() -> None:
 
     assert set(listings()["issuer_id"]) <= known
     assert set(listings()["source_id"].drop_nulls()) <= cited
+    assert set(listings()["isin_source"].drop_nulls()) <= cited
+    assert (listings()["isin"].is_null() == listings()["isin_source"].is_null()).all()
     assert set(aliases()["issuer_id"]) <= known
     assert set(ownership()["owner"]) | set(ownership()["owned"]) <= known
     assert set(ownership()["source_id"]) <= cited

@@ -28,6 +28,7 @@ ISSUERS = validated(
             "name_en": NAMES,
             "country": ["CN"] * 3,
             "role": ["x"] * 3,
+            "lei": [None] * 3,
             "note": [None] * 3,
         },
         schema=empty(Issuers).schema,

@@ -18,19 +18,21 @@ PROJECT = Path(__file__).parents[3]
 
 def master(*issuers: tuple[str, str, str], aliases=(), listings=(), country="CN") -> SecurityMaster:
     frame = pl.DataFrame(
-        [(i, zh, en, country, "x", None) for i, zh, en in issuers],
+        [
+            {"issuer_id": i, "name_zh": zh, "name_en": en, "country": country, "role": "x"}
+            for i, zh, en in issuers
+        ],
         schema=empty(Issuers).schema,
-        orient="row",
     )
     names = pl.DataFrame(
         [(i, text, "en", "short", None, None) for i, text in aliases],
         schema=empty(Aliases).schema,
         orient="row",
     )
+    facts = {"board": "main", "currency": "CNY", "share_class": "A"}
     lines = pl.DataFrame(
-        [(code, i, "main", "CNY", "A", None, None, None, None, None) for i, code in listings],
+        [{"listing_id": code, "issuer_id": i} | facts for i, code in listings],
         schema=empty(Listings).schema,
-        orient="row",
     )
     return SecurityMaster(
         validated(frame, Issuers),

@@ -74,7 +74,7 @@ def test_zeros_are_restored_only_with_a_witness(resolver: Resolver) -> None:
         ("000977", None, "沪A", "code_is_index"),
         ("000977", None, "月球", "market_unknown"),
         ("999999", None, None, "code_unknown"),
-        ("510300", None, None, "code_unknown"),
+        ("510300", None, None, "not_a_share"),
         ("20051.SZ", None, None, "code_unknown"),
         ("600000.SH", None, None, "code_unknown"),
         ("005930.KS", None, None, "code_unknown"),
@@ -149,7 +149,7 @@ def test_board_and_currency_are_looked_up(resolver: Resolver) -> None:
 @pytest.mark.parametrize(
     ("name", "normal"),
     [
-        ("万科Ａ", "万科A"),
+        ("万科Ａ", "万科"),
         ("深桑达A", "深桑达"),
         ("Co", "CO"),
         ("C海光", "海光"),
