@@ -17,7 +17,7 @@ from exposure.portfolios.layouts import Dictionary
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.codes import MAINLAND, Code, venue_name
 from exposure.portfolios.securities.master import REFERENCE, SecurityMaster
-from exposure.portfolios.securities.names import Names, NameUse, normal_name
+from exposure.portfolios.securities.names import Names, NameUse, name_parts, normal_name
 
 OLD_ROW_DAYS = 366  # from this age on, a Hong Kong code of a dated master needs a name beside it
 
@@ -313,7 +313,7 @@ class Resolver:
         fitting = [
             option
             for option in known
-            if any(self._name_fault(line, name)[0] is None for line in self.lines[option])
+            if any(self._agrees(line, name) for line in self.lines[option])
         ]
         if len(fitting) != 1:
             why = f"may be {' or '.join(options)}, and the name {name} does not decide"
@@ -330,8 +330,7 @@ class Resolver:
         fitting = [
             listing_id
             for listing_id in listing_ids
-            if name is not None
-            and any(self._name_fault(line, name)[0] is None for line in self.lines[listing_id])
+            if name is not None and any(self._agrees(line, name) for line in self.lines[listing_id])
         ]
         if len(fitting) == 1:
             return self._checked(fitting[0], name, remarks)
@@ -366,7 +365,7 @@ class Resolver:
         wrong, said = self._name_fault(line, name) if name is not None else (None, None)
         if wrong is not None and name is not None:
             others = [other for other in held if other is not line]
-            if any(self._name_fault(other, name)[0] is None for other in others):
+            if any(self._agrees(other, name) for other in others):
                 why = f"code and name disagree: {listing_id} was {self._periods(held)}"
                 return _fault("name_disagrees", why, "correct the code or the date", field="name")
             return wrong
@@ -396,11 +395,7 @@ class Resolver:
         remarks: list[Remark],
     ) -> Resolution:
         """Decide between companies that had one code when the day alone does not: the name must."""
-        fitting = (
-            []
-            if name is None
-            else [line for line in open_ if self._name_fault(line, name)[0] is None]
-        )
+        fitting = [] if name is None else [line for line in open_ if self._agrees(line, name)]
         if len(fitting) == 1:
             line = fitting[0]
             message = (
@@ -498,18 +493,42 @@ class Resolver:
         owners = self.names.owners(normal)
         if issuer in owners:
             return None, self._about(name, issuer, owners[issuer])
-        title = self.names.title(issuer)
         if owners:
-            other = min(owners)
-            lines = self.by_issuer.get(other, ())
-            belongs = lines[0] if lines else f"{other}, which has no listing"
-            why = f"code and name disagree: {line.listing_id} is {title}, the name is {belongs}"
-            return _fault("name_disagrees", why, "correct the code or the name", field="name"), None
+            return self._of_another(line, min(owners)), None
         if self.names.is_form_of(issuer, name, normal):
             return None, None
-        why = f"code and name disagree: {line.listing_id} is {title}"
+        parts = name_parts(name)
+        if parts:
+            # one part may be in a script that the master lacks, but none may be of another company
+            owned = [self.names.owners(normal_name(part)) for part in parts]
+            agrees = any(self._agrees(line, part) for part in parts)
+            if agrees and all(not others or issuer in others for others in owned):
+                return None, None
+        elif not self.names.can_compare(issuer, normal):
+            script = "Latin" if normal.isascii() else "Chinese"
+            message = (
+                f"the master has no {script} name of {line.listing_id} "
+                f"({self.names.title(issuer)}): {name} was not checked"
+            )
+            return None, Remark("name_not_checked", "warning", message)
+        why = f"code and name disagree: {line.listing_id} is {self.names.title(issuer)}"
         cure = f"correct the code or the name, or add the name to {REFERENCE}/aliases.csv"
         return _fault("name_disagrees", why, cure, field="name"), None
+
+    def _agrees(self, line: Line, name: str) -> bool:
+        """Tell whether a name is a witness for a line: it agrees, and was compared."""
+        wrong, said = self._name_fault(line, name)
+        return wrong is None and (said is None or said.rule != "name_not_checked")
+
+    def _of_another(self, line: Line, other: str) -> Resolution:
+        lines = self.by_issuer.get(other, ())
+        belongs = lines[0] if lines else f"{other}, which has no listing"
+        title = self.names.title(line.issuer_id)
+        why = f"code and name disagree: {line.listing_id} is {title}, the name is {belongs}"
+        cure = "correct the code or the name"
+        if lines and line.listing_id.rpartition(".")[2] != lines[0].rpartition(".")[2]:
+            cure += "; lines of one company need one issuer in the master"
+        return _fault("name_disagrees", why, cure, field="name")
 
     def _about(self, name: str, issuer: str, use: NameUse) -> Remark | None:
         """Say what is to be said about a name out of its time."""

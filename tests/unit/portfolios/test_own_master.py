@@ -300,6 +300,23 @@ def test_sedol_and_figi_resolve_where_the_master_has_them(
         assert at(master, layouts).resolve(identifier, "联想集团").listing_id == "0992.HK"
 
 
+def test_a_name_in_a_script_that_the_master_lacks_is_not_checked(
+    root: ContentRoot, tmp_path: Path, layouts: Layouts
+) -> None:
+    text = "code,name_zh,name_en\n0001.HK,,CK Hutchison Holdings\n000005.SZ,某公司,\n0005.HK,,HSBC Holdings\n"
+    resolver = at(own(root, text, tmp_path), layouts)
+    answer = resolver.resolve("0001.HK", "長和")
+    assert answer.listing_id == "0001.HK"
+    assert [(r.rule, r.severity) for r in answer.remarks] == [("name_not_checked", "warning")]
+    assert "no Chinese name of 0001.HK" in answer.remarks[0].message
+    # a name of another company is a fault all the same, and a name not checked is no witness
+    assert resolver.resolve("0001.HK", "聯想集團").fault is not None
+    short = resolver.resolve("5", "滙豐控股").fault
+    assert short is not None
+    assert short.rule == "code_ambiguous"
+    assert resolver.resolve("5", "HSBC HOLDINGS PLC").listing_id == "0005.HK"
+
+
 # --- codes that were used again -------------------------------------------------------------------
 
 REUSED = (
