@@ -19,7 +19,7 @@ import polars as pl
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.likeness import is_alike
 from exposure.portfolios.securities.master import SecurityMaster
-from exposure.portfolios.securities.names import Names, normal_name
+from exposure.portfolios.securities.names import Names, normal_name, shown
 from exposure.portfolios.securities.own import OwnRow, Reading
 from exposure.schemas import (
     Aliases,
@@ -450,7 +450,7 @@ def _aliases(group: _Group, issuer: Mapping[str, Any] | None, join: _Join) -> li
             known.add(normal)
             others = join.names.uses.get(normal, {}) if group.is_shipped else {}
             if others:
-                message = f"{name} is a name of {', '.join(sorted(others))}; not taken for {group.issuer_id}"
+                message = f"{shown(name)} is a name of {', '.join(sorted(others))}; not taken for {group.issuer_id}"
                 join.say("warning", row, "name_shared", message)
                 continue
             language = "en" if name.isascii() else "zh"

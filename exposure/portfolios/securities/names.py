@@ -14,6 +14,7 @@ from rapidfuzz import fuzz
 from exposure.portfolios.securities.characters import simplified
 from exposure.portfolios.securities.likeness import LatinNames, is_alike, sorted_words
 
+LONGEST_SHOWN = 80
 LONGEST_CUT = 2  # characters that a mark in front may cost: N摩尔线 is 摩尔线程
 
 _HAN = "[㐀-䶿一-鿿]"
@@ -70,6 +71,17 @@ def plain(name: str) -> str:
     if name.isascii():
         return name.upper().strip()
     return simplified(unicodedata.normalize("NFKC", name).translate(_DASHES).upper().strip())
+
+
+def shown(name: str) -> str:
+    """Return a name for a message, cut where it is longer than names are.
+
+    Examples
+    --------
+    >>> shown("联想集团"), len(shown("x" * 1000))
+    ('联想集团', 80)
+    """
+    return name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
 
 
 def name_parts(name: str) -> tuple[str, ...]:
@@ -181,7 +193,7 @@ class Names:
 
     def title(self, issuer: str) -> str:
         """Return the name to print for an issuer."""
-        return self.titles.get(issuer, issuer)
+        return shown(self.titles.get(issuer, issuer))
 
     def owners(self, normal: str) -> Mapping[str, NameUse]:
         """Return issuer → use of those who have the name in the nearest tense: now, else former, else later."""

@@ -17,7 +17,7 @@ from exposure.portfolios.layouts import Dictionary
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.codes import MAINLAND, Code, venue_name
 from exposure.portfolios.securities.master import REFERENCE, SecurityMaster
-from exposure.portfolios.securities.names import Names, NameUse, name_parts, normal_name
+from exposure.portfolios.securities.names import Names, NameUse, name_parts, normal_name, shown
 
 OLD_ROW_DAYS = 366  # from this age on, a Hong Kong code of a dated master needs a name beside it
 
@@ -316,7 +316,7 @@ class Resolver:
             if any(self._agrees(line, name) for line in self.lines[option])
         ]
         if len(fitting) != 1:
-            why = f"may be {' or '.join(options)}, and the name {name} does not decide"
+            why = f"may be {' or '.join(options)}, and the name {shown(name)} does not decide"
             return _fault("code_ambiguous", why, "write the full code with its market")
         if fitting[0] != hong_kong:
             message = f"{ticker} read as {fitting[0]}: zeros restored, the name agrees"
@@ -334,13 +334,13 @@ class Resolver:
         ]
         if len(fitting) == 1:
             return self._checked(fitting[0], name, remarks)
-        shown = " or ".join(
+        candidates = " or ".join(
             f"{listing_id} ({self.names.title(self.lines[listing_id][0].issuer_id)})"
             for listing_id in listing_ids
         )
-        decides = "" if name is None else f", and the name {name} does not decide"
+        decides = "" if name is None else f", and the name {shown(name)} does not decide"
         return _fault(
-            "code_ambiguous", f"may be {shown}{decides}", "write the code with its market"
+            "code_ambiguous", f"may be {candidates}{decides}", "write the code with its market"
         )
 
     # -- one listing id, one holder of the day, one name
@@ -508,7 +508,7 @@ class Resolver:
             script = "Latin" if normal.isascii() else "Chinese"
             message = (
                 f"the master has no {script} name of {line.listing_id} "
-                f"({self.names.title(issuer)}): {name} was not checked"
+                f"({self.names.title(issuer)}): {shown(name)} was not checked"
             )
             return None, Remark("name_not_checked", "warning", message)
         why = f"code and name disagree: {line.listing_id} is {self.names.title(issuer)}"
@@ -535,10 +535,12 @@ class Resolver:
         title = self.names.title(issuer)
         if use.tense == "former":
             since = f" since {use.ends}" if use.ends else ""
-            return Remark("former_name", "info", f"{name} is a former name of {title}{since}")
+            return Remark(
+                "former_name", "info", f"{shown(name)} is a former name of {title}{since}"
+            )
         if use.tense == "later":
             message = (
-                f"{name} is a name of {title} only from {use.begins}, and the day is {self.as_of}: "
+                f"{shown(name)} is a name of {title} only from {use.begins}, and the day is {self.as_of}: "
                 "the file is younger than its date"
             )
             return Remark("name_not_yet_used", "warning", message)
