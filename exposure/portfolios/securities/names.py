@@ -148,11 +148,14 @@ class Names:
         Issuer → its normalised names up to the day.
     titles
         Issuer → the name to print: that of the day.
+    normals
+        Name as the master writes it → its normalised form; most names of a file are written so.
     """
 
     uses: Mapping[str, Mapping[str, NameUse]]
     known_as: Mapping[str, Sequence[str]]
     titles: Mapping[str, str]
+    normals: Mapping[str, str]
 
     @staticmethod
     def of(
@@ -162,9 +165,10 @@ class Names:
         uses: dict[str, dict[str, NameUse]] = {}
         known_as: dict[str, dict[str, None]] = {}
         dated: set[tuple[str, str]] = set()
+        normals: dict[str, str] = {}
         of_the_day: dict[str, str] = {}
         for issuer, alias, kind, begins, ends in aliases:
-            normal = normal_name(alias)
+            normal = normals[alias] = normal_name(alias)
             use = NameUse.on(day, begins, ends, kind)
             if begins is not None or ends is not None:
                 dated.add((issuer, normal))
@@ -178,18 +182,24 @@ class Names:
         titles: dict[str, str] = {}
         for issuer, zh, en in issuers:
             mine = known_as.setdefault(issuer, {})
-            for normal in {normal_name(zh): None, normal_name(en): None}:
+            for name in (zh, en):
+                normal = normals[name] = normal_name(name)
                 # an alias with days says since when the issuer has its present name
                 if (issuer, normal) not in dated:
                     uses.setdefault(normal, {})[issuer] = _NOW
                     mine[normal] = None
-            use = uses[normal_name(zh)][issuer] if dated else _NOW
+            use = uses[normals[zh]][issuer] if dated else _NOW
             titles[issuer] = zh if use.tense == "now" else of_the_day.get(issuer, zh)
         return Names(
             uses=uses,
             known_as={issuer: tuple(found) for issuer, found in known_as.items()},
             titles=titles,
+            normals=normals,
         )
+
+    def normal(self, name: str) -> str:
+        """Return the normalised form of a name."""
+        return self.normals.get(name) or normal_name(name)
 
     def title(self, issuer: str) -> str:
         """Return the name to print for an issuer."""

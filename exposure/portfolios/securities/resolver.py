@@ -17,7 +17,7 @@ from exposure.portfolios.layouts import Dictionary
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.codes import MAINLAND, Code, venue_name
 from exposure.portfolios.securities.master import REFERENCE, SecurityMaster
-from exposure.portfolios.securities.names import Names, NameUse, name_parts, normal_name, shown
+from exposure.portfolios.securities.names import Names, NameUse, name_parts, shown
 
 OLD_ROW_DAYS = 366  # from this age on, a Hong Kong code of a dated master needs a name beside it
 
@@ -459,7 +459,7 @@ class Resolver:
         strange = codes.strange_character(folded, letters=False)
         if strange:
             return _fault("name_characters", strange, "type the name again", field="name")
-        owners = self.names.owners(normal_name(name))
+        owners = self.names.owners(self.names.normal(name))
         if not owners:
             why = "is not a name in the security master, and the row has no code"
             return _fault("name_unknown", why, "fill in the code", field="name")
@@ -488,7 +488,7 @@ class Resolver:
 
     def _name_fault(self, line: Line, name: str) -> tuple[Resolution | None, Remark | None]:
         """Return the fault if a name is not that of the line's issuer, else what to say about the name."""
-        normal = normal_name(name)
+        normal = self.names.normal(name)
         issuer = line.issuer_id
         owners = self.names.owners(normal)
         if issuer in owners:
@@ -500,7 +500,7 @@ class Resolver:
         parts = name_parts(name)
         if parts:
             # one part may be in a script that the master lacks, but none may be of another company
-            owned = [self.names.owners(normal_name(part)) for part in parts]
+            owned = [self.names.owners(self.names.normal(part)) for part in parts]
             agrees = any(self._agrees(line, part) for part in parts)
             if agrees and all(not others or issuer in others for others in owned):
                 return None, None
