@@ -17,8 +17,9 @@ from typing import Any
 import polars as pl
 
 from exposure.portfolios.securities import codes
+from exposure.portfolios.securities.likeness import is_alike
 from exposure.portfolios.securities.master import SecurityMaster
-from exposure.portfolios.securities.names import Names, normal_name
+from exposure.portfolios.securities.names import Names, normal_name, shown
 from exposure.portfolios.securities.own import OwnRow, Reading
 from exposure.schemas import (
     Aliases,
@@ -188,9 +189,9 @@ def _is_same(holder: _Holder, row: OwnRow, names: Names) -> bool | None:
     if not row.names:
         return None
     verdicts = [_has_name(holder, name, names) for name in row.names]
-    if None in verdicts:
-        return None
-    return True in verdicts
+    if True in verdicts:
+        return True
+    return False if False in verdicts else None
 
 
 def _has_name(holder: _Holder, name: str, names: Names) -> bool | None:
@@ -202,7 +203,12 @@ def _has_name(holder: _Holder, name: str, names: Names) -> bool | None:
         return names.is_form_of(holder.shipped_issuer, name, normal)
     if not holder.normals:
         return None
-    return normal in holder.normals or Names.alike(normal, holder.normals)
+    if normal in holder.normals:
+        return True
+    others = [other for other in holder.normals if other.isascii() == normal.isascii()]
+    if not others:
+        return None  # a Chinese and a Latin name can't be compared
+    return normal.isascii() and any(is_alike(normal, other) for other in others)
 
 
 def _merge(holder: _Holder, row: OwnRow, join: _Join) -> None:
@@ -444,7 +450,7 @@ def _aliases(group: _Group, issuer: Mapping[str, Any] | None, join: _Join) -> li
             known.add(normal)
             others = join.names.uses.get(normal, {}) if group.is_shipped else {}
             if others:
-                message = f"{name} is a name of {', '.join(sorted(others))}; not taken for {group.issuer_id}"
+                message = f"{shown(name)} is a name of {', '.join(sorted(others))}; not taken for {group.issuer_id}"
                 join.say("warning", row, "name_shared", message)
                 continue
             language = "en" if name.isascii() else "zh"

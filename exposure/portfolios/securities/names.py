@@ -12,14 +12,15 @@ from functools import cached_property
 from rapidfuzz import fuzz
 
 from exposure.portfolios.securities.characters import simplified
+from exposure.portfolios.securities.likeness import LatinNames, is_alike, sorted_words
 
-ALIKE = 88.0  # token-set likeness [0..100] from which two Latin names are one: "Hygon Information"
-LONGEST_LATIN = 200
-COMMON_WORD = 64  # a word in more names than this (TECHNOLOGY) tells no company from another
+LONGEST_SHOWN = 80
 LONGEST_CUT = 2  # characters that a mark in front may cost: N摩尔线 is 摩尔线程
 
 _HAN = "[㐀-䶿一-鿿]"
 # S marks a line without share reform, N and C the first days of trading, XD, XR and DR an ex-day
+_HAN_RUN = re.compile(rf"{_HAN}+")
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 _STATUS = re.compile(rf"^(?:S?\*?ST|XD|XR|DR|[NCS](?={_HAN})|退市(?={_HAN}{{2}}))+")
 _CUTTING = re.compile(rf"^(?:XD|XR|DR|[NC](?={_HAN}))")
 _DELISTING = re.compile(rf"(?<={_HAN}{{2}})退$")
@@ -69,12 +70,35 @@ def plain(name: str) -> str:
     """
     if name.isascii():
         return name.upper().strip()
-    return simplified(unicodedata.normalize("NFKC", name).upper().strip())
+    return simplified(unicodedata.normalize("NFKC", name).translate(_DASHES).upper().strip())
 
 
-def sorted_words(normal: str) -> str:
-    """Return the words of a normalised Latin name in order, for comparing without regard to it."""
-    return " ".join(sorted(normal.split()))
+def shown(name: str) -> str:
+    """Return a name for a message, cut where it is longer than names are.
+
+    Examples
+    --------
+    >>> shown("联想集团"), len(shown("x" * 1000))
+    ('联想集团', 80)
+    """
+    return name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
+
+
+def name_parts(name: str) -> tuple[str, ...]:
+    """Return the Chinese and the Latin part of a cell that holds a name in both, else nothing.
+
+    Examples
+    --------
+    >>> name_parts("LENOVO GROUP 聯想集團"), name_parts("TCL科技")
+    (('联想集团', 'LENOVO GROUP'), ())
+    """
+    if name.isascii():
+        return ()
+    text = plain(name)
+    chinese = "".join(_HAN_RUN.findall(text))
+    latin = " ".join(_HAN_RUN.sub(" ", text).split())
+    is_apart = re.search(rf"\s{_HAN}|{_HAN}\s+[A-Z]", text) is not None
+    return (chinese, latin) if chinese and latin and is_apart else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +148,14 @@ class Names:
         Issuer → its normalised names up to the day.
     titles
         Issuer → the name to print: that of the day.
+    normals
+        Name as the master writes it → its normalised form; most names of a file are written so.
     """
 
     uses: Mapping[str, Mapping[str, NameUse]]
     known_as: Mapping[str, Sequence[str]]
     titles: Mapping[str, str]
+    normals: Mapping[str, str]
 
     @staticmethod
     def of(
@@ -138,9 +165,10 @@ class Names:
         uses: dict[str, dict[str, NameUse]] = {}
         known_as: dict[str, dict[str, None]] = {}
         dated: set[tuple[str, str]] = set()
+        normals: dict[str, str] = {}
         of_the_day: dict[str, str] = {}
         for issuer, alias, kind, begins, ends in aliases:
-            normal = normal_name(alias)
+            normal = normals[alias] = normal_name(alias)
             use = NameUse.on(day, begins, ends, kind)
             if begins is not None or ends is not None:
                 dated.add((issuer, normal))
@@ -154,22 +182,28 @@ class Names:
         titles: dict[str, str] = {}
         for issuer, zh, en in issuers:
             mine = known_as.setdefault(issuer, {})
-            for normal in {normal_name(zh): None, normal_name(en): None}:
+            for name in (zh, en):
+                normal = normals[name] = normal_name(name)
                 # an alias with days says since when the issuer has its present name
                 if (issuer, normal) not in dated:
                     uses.setdefault(normal, {})[issuer] = _NOW
                     mine[normal] = None
-            use = uses[normal_name(zh)][issuer] if dated else _NOW
+            use = uses[normals[zh]][issuer] if dated else _NOW
             titles[issuer] = zh if use.tense == "now" else of_the_day.get(issuer, zh)
         return Names(
             uses=uses,
             known_as={issuer: tuple(found) for issuer, found in known_as.items()},
             titles=titles,
+            normals=normals,
         )
+
+    def normal(self, name: str) -> str:
+        """Return the normalised form of a name."""
+        return self.normals.get(name) or normal_name(name)
 
     def title(self, issuer: str) -> str:
         """Return the name to print for an issuer."""
-        return self.titles.get(issuer, issuer)
+        return shown(self.titles.get(issuer, issuer))
 
     def owners(self, normal: str) -> Mapping[str, NameUse]:
         """Return issuer → use of those who have the name in the nearest tense: now, else former, else later."""
@@ -179,17 +213,14 @@ class Names:
         best = min(_RANK[use.tense] for use in found.values())
         return {issuer: use for issuer, use in found.items() if _RANK[use.tense] == best}
 
+    def can_compare(self, issuer: str, normal: str) -> bool:
+        """Tell whether the issuer has any name in the script of this one."""
+        is_latin = normal.isascii()
+        return any(alias.isascii() == is_latin for alias in self.known_as.get(issuer, ()))
+
     def is_form_of(self, issuer: str, name: str, normal: str) -> bool:
         """Tell whether a name that nobody has is a form of one of this issuer's own."""
         return self._is_alike(issuer, normal) or self._is_cut(issuer, name, normal)
-
-    @staticmethod
-    def alike(normal: str, others: Iterable[str]) -> bool:
-        """Tell whether a Latin name is a longer or shorter form of one of others."""
-        if not normal.isascii() or len(normal) > LONGEST_LATIN:
-            return False
-        latin = (other for other in others if other.isascii())
-        return any(fuzz.token_set_ratio(normal, other) >= ALIKE for other in latin)
 
     def _is_cut(self, issuer: str, name: str, normal: str) -> bool:
         """Tell whether a name gave up its last characters to a mark: XD浪潮信 is 浪潮信息."""
@@ -201,46 +232,18 @@ class Names:
         )
 
     def _is_alike(self, issuer: str, normal: str) -> bool:
-        """Tell whether a Latin name is a longer or shorter form of this issuer's own name."""
-        if not normal.isascii() or len(normal) > LONGEST_LATIN:
+        """Tell whether a Latin name is a form of this issuer's own, and of no other's more so."""
+        if not normal.isascii():
             return False
         own = [alias for alias in self.known_as.get(issuer, ()) if alias.isascii()]
-        if not self.alike(normal, own):
+        if not any(is_alike(normal, alias) for alias in own):
             return False
         mine = sorted_words(normal)
         best = max(fuzz.ratio(mine, sorted_words(alias)) for alias in own)
         # "Inspur Software" contains "Inspur": another issuer that fits better has the name
-        return not any(
-            fuzz.ratio(mine, other, score_cutoff=best) > best
-            for owner, other in self._latin.sharing_words(normal)
-            if owner != issuer
-        )
+        return not self._latin.fits_another_better(issuer, normal, best)
 
     @cached_property
-    def _latin(self) -> _LatinNames:
+    def _latin(self) -> LatinNames:
         """The Latin names by word; most files never need it."""
-        return _LatinNames.of(self.known_as)
-
-
-@dataclass(frozen=True, slots=True)
-class _LatinNames:
-    by_word: Mapping[str, Sequence[tuple[str, str]]]  # word → issuer and name with sorted words
-
-    @staticmethod
-    def of(known_as: Mapping[str, Sequence[str]]) -> _LatinNames:
-        by_word: dict[str, list[tuple[str, str]]] = {}
-        for issuer, names in known_as.items():
-            for name in names:
-                if name.isascii():
-                    words = sorted(name.split())
-                    entry = (issuer, " ".join(words))
-                    for word in dict.fromkeys(words):
-                        by_word.setdefault(word, []).append(entry)
-        return _LatinNames(by_word)
-
-    def sharing_words(self, normal: str) -> Iterable[tuple[str, str]]:
-        """Return issuers and names that share a telling word, or the least common one if none is."""
-        found = [self.by_word[word] for word in set(normal.split()) if word in self.by_word]
-        telling = [entries for entries in found if len(entries) <= COMMON_WORD]
-        chosen = telling or sorted(found, key=len)[:1]
-        return [entry for entries in chosen for entry in entries]
+        return LatinNames.of(self.known_as)

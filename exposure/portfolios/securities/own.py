@@ -21,16 +21,18 @@ from exposure.portfolios.preflight import Checked, Container, decode_text, inspe
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.characters import simplified
 from exposure.portfolios.securities.master import REFERENCE
+from exposure.portfolios.securities.names import shown
 from exposure.schemas import LISTING_PATTERN, issue
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
 
-    Frame = IntoDataFrame
+    Frame = IntoDataFrame | pl.LazyFrame
 
 WORDS = f"{REFERENCE}/own_master.toml"
 MARKETS = "portfolios/layouts/generic.toml"
 HEADER_SEARCH_ROWS = 20
+LARGEST = 1e15  # whole numbers up to here are exact in a float
 NEVER = 2900  # a year from which on an end date means "no end"
 FIELDS = (
     "code", "name_zh", "name_en", "former_names", "isin", "lei", "sedol", "figi", "exchange", "board", "currency",
@@ -91,7 +93,7 @@ class OwnRow:
     @property
     def title(self) -> str:
         """What to call the row in a message."""
-        return self.name_zh or self.name_en or self.listing_id
+        return shown(self.name_zh or self.name_en or self.listing_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ def _read(source: OwnMaster, words: _Words, reading: Reading) -> None:
 def _tables(source: OwnMaster) -> tuple[str, list[list[tuple[int, Cells]]]]:
     given = source.source
     if not isinstance(given, str | Path):
-        return source.name or "security master", [list(_frame_rows(given))]
+        name = source.name or "security master"
+        return name, [list(_frame_rows(given, name))]
     checked = inspect_file(given)
     if checked.container is Container.TEXT:
         return checked.name, [list(_text_rows(checked))]
@@ -221,7 +224,7 @@ def _tables(source: OwnMaster) -> tuple[str, list[list[tuple[int, Cells]]]]:
         frame = reader(io.BytesIO(checked.data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
         raise _damaged(checked, fault) from fault
-    return checked.name, [list(_frame_rows(frame))]
+    return checked.name, [list(_frame_rows(frame, checked.name))]
 
 
 def _damaged(checked: Checked, fault: Exception) -> HoldingsError:
@@ -263,38 +266,70 @@ def _workbook_rows(checked: Checked) -> Iterator[list[tuple[int, Cells]]]:
         raise _damaged(checked, fault) from fault
 
 
-def _frame_rows(source: Any) -> Iterator[tuple[int, Cells]]:
-    if isinstance(source, pl.DataFrame):
-        frame = source
-    else:
-        # narwhals takes a quarter of a second to import; a file or a polars frame doesn't need it
-        import narwhals as nw  # noqa: PLC0415
+def _frame_rows(source: Any, name: str) -> Iterator[tuple[int, Cells]]:
+    headers, columns = _frame_columns(source)
+    yield 1, [*headers]
+    for number, values in enumerate(zip(*columns, strict=True), start=2):
+        yield number, [_whole(_text(value), name, number) for value in values]
 
-        try:
-            eager = nw.from_native(source, eager_only=True)
-        except TypeError as fault:
-            raise UsageError(
-                f"a security master can't be read from {type(source).__name__}",
-                cure="give a path, or a frame of polars, pandas or PyArrow",
-            ) from fault
-        frame = pl.DataFrame(
-            {name: eager.get_column(name).to_list() for name in eager.columns}, strict=False
-        )
-    yield 1, [*frame.columns]
-    for number, values in enumerate(frame.iter_rows(), start=2):
-        yield number, [_text(value) for value in values]
+
+def _frame_columns(source: Any) -> tuple[list[str], list[list[Any]]]:
+    if isinstance(source, pl.LazyFrame):
+        source = source.collect()
+    if isinstance(source, pl.DataFrame):
+        return source.columns, [column.to_list() for column in source.get_columns()]
+    # narwhals takes a quarter of a second to import; a file or a polars frame doesn't need it
+    import narwhals as nw  # noqa: PLC0415
+    from narwhals.exceptions import NarwhalsError  # noqa: PLC0415
+
+    try:
+        frame = nw.from_native(source, eager_only=True)
+        return [*frame.columns], [frame.get_column(column).to_list() for column in frame.columns]
+    except NarwhalsError as fault:
+        raise UsageError(
+            f"a security master has columns that can't be read: {str(fault).splitlines()[0]}",
+            cure="give each column a name of its own",
+        ) from fault
+    except TypeError as fault:
+        raise UsageError(
+            f"a security master can't be read from {type(source).__name__}",
+            cure="give a path, or a frame of polars, pandas or PyArrow",
+        ) from fault
 
 
 def _text(value: Any) -> str | None:
+    """Return a cell of any reader as text."""
     if value is None or isinstance(value, str):
         return value
+    if _is_missing(value):
+        return None
     if isinstance(value, float):
-        if value != value:
-            return None
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) < LARGEST else repr(value)
     if isinstance(value, datetime):
         return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
     return str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell whether a value is a missing marker of pandas, which differs from itself."""
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas.NA refuses to be a bool
+        return True
+
+
+def _whole(text: str | None, name: str, row: int) -> str | None:
+    """Return text that can be written again, or refuse half a character."""
+    if text is not None and not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as fault:
+            raise HoldingsError(
+                f"{name} has text that is not valid",
+                places=[Place(name, "holds half a character", row=row)],
+                cure="clean the column",
+            ) from fault
+    return text
 
 
 def _header(

@@ -17,7 +17,7 @@ from exposure.portfolios.layouts import Dictionary
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.codes import MAINLAND, Code, venue_name
 from exposure.portfolios.securities.master import REFERENCE, SecurityMaster
-from exposure.portfolios.securities.names import Names, NameUse, normal_name
+from exposure.portfolios.securities.names import Names, NameUse, name_parts, shown
 
 OLD_ROW_DAYS = 366  # from this age on, a Hong Kong code of a dated master needs a name beside it
 
@@ -313,10 +313,10 @@ class Resolver:
         fitting = [
             option
             for option in known
-            if any(self._name_fault(line, name)[0] is None for line in self.lines[option])
+            if any(self._agrees(line, name) for line in self.lines[option])
         ]
         if len(fitting) != 1:
-            why = f"may be {' or '.join(options)}, and the name {name} does not decide"
+            why = f"may be {' or '.join(options)}, and the name {shown(name)} does not decide"
             return _fault("code_ambiguous", why, "write the full code with its market")
         if fitting[0] != hong_kong:
             message = f"{ticker} read as {fitting[0]}: zeros restored, the name agrees"
@@ -330,18 +330,17 @@ class Resolver:
         fitting = [
             listing_id
             for listing_id in listing_ids
-            if name is not None
-            and any(self._name_fault(line, name)[0] is None for line in self.lines[listing_id])
+            if name is not None and any(self._agrees(line, name) for line in self.lines[listing_id])
         ]
         if len(fitting) == 1:
             return self._checked(fitting[0], name, remarks)
-        shown = " or ".join(
+        candidates = " or ".join(
             f"{listing_id} ({self.names.title(self.lines[listing_id][0].issuer_id)})"
             for listing_id in listing_ids
         )
-        decides = "" if name is None else f", and the name {name} does not decide"
+        decides = "" if name is None else f", and the name {shown(name)} does not decide"
         return _fault(
-            "code_ambiguous", f"may be {shown}{decides}", "write the code with its market"
+            "code_ambiguous", f"may be {candidates}{decides}", "write the code with its market"
         )
 
     # -- one listing id, one holder of the day, one name
@@ -366,7 +365,7 @@ class Resolver:
         wrong, said = self._name_fault(line, name) if name is not None else (None, None)
         if wrong is not None and name is not None:
             others = [other for other in held if other is not line]
-            if any(self._name_fault(other, name)[0] is None for other in others):
+            if any(self._agrees(other, name) for other in others):
                 why = f"code and name disagree: {listing_id} was {self._periods(held)}"
                 return _fault("name_disagrees", why, "correct the code or the date", field="name")
             return wrong
@@ -396,11 +395,7 @@ class Resolver:
         remarks: list[Remark],
     ) -> Resolution:
         """Decide between companies that had one code when the day alone does not: the name must."""
-        fitting = (
-            []
-            if name is None
-            else [line for line in open_ if self._name_fault(line, name)[0] is None]
-        )
+        fitting = [] if name is None else [line for line in open_ if self._agrees(line, name)]
         if len(fitting) == 1:
             line = fitting[0]
             message = (
@@ -464,7 +459,7 @@ class Resolver:
         strange = codes.strange_character(folded, letters=False)
         if strange:
             return _fault("name_characters", strange, "type the name again", field="name")
-        owners = self.names.owners(normal_name(name))
+        owners = self.names.owners(self.names.normal(name))
         if not owners:
             why = "is not a name in the security master, and the row has no code"
             return _fault("name_unknown", why, "fill in the code", field="name")
@@ -493,33 +488,59 @@ class Resolver:
 
     def _name_fault(self, line: Line, name: str) -> tuple[Resolution | None, Remark | None]:
         """Return the fault if a name is not that of the line's issuer, else what to say about the name."""
-        normal = normal_name(name)
+        normal = self.names.normal(name)
         issuer = line.issuer_id
         owners = self.names.owners(normal)
         if issuer in owners:
             return None, self._about(name, issuer, owners[issuer])
-        title = self.names.title(issuer)
         if owners:
-            other = min(owners)
-            lines = self.by_issuer.get(other, ())
-            belongs = lines[0] if lines else f"{other}, which has no listing"
-            why = f"code and name disagree: {line.listing_id} is {title}, the name is {belongs}"
-            return _fault("name_disagrees", why, "correct the code or the name", field="name"), None
+            return self._of_another(line, min(owners)), None
         if self.names.is_form_of(issuer, name, normal):
             return None, None
-        why = f"code and name disagree: {line.listing_id} is {title}"
+        parts = name_parts(name)
+        if parts:
+            # one part may be in a script that the master lacks, but none may be of another company
+            owned = [self.names.owners(self.names.normal(part)) for part in parts]
+            agrees = any(self._agrees(line, part) for part in parts)
+            if agrees and all(not others or issuer in others for others in owned):
+                return None, None
+        elif not self.names.can_compare(issuer, normal):
+            script = "Latin" if normal.isascii() else "Chinese"
+            message = (
+                f"the master has no {script} name of {line.listing_id} "
+                f"({self.names.title(issuer)}): {shown(name)} was not checked"
+            )
+            return None, Remark("name_not_checked", "warning", message)
+        why = f"code and name disagree: {line.listing_id} is {self.names.title(issuer)}"
         cure = f"correct the code or the name, or add the name to {REFERENCE}/aliases.csv"
         return _fault("name_disagrees", why, cure, field="name"), None
+
+    def _agrees(self, line: Line, name: str) -> bool:
+        """Tell whether a name is a witness for a line: it agrees, and was compared."""
+        wrong, said = self._name_fault(line, name)
+        return wrong is None and (said is None or said.rule != "name_not_checked")
+
+    def _of_another(self, line: Line, other: str) -> Resolution:
+        lines = self.by_issuer.get(other, ())
+        belongs = lines[0] if lines else f"{other}, which has no listing"
+        title = self.names.title(line.issuer_id)
+        why = f"code and name disagree: {line.listing_id} is {title}, the name is {belongs}"
+        cure = "correct the code or the name"
+        if lines and line.listing_id.rpartition(".")[2] != lines[0].rpartition(".")[2]:
+            cure += "; lines of one company need one issuer in the master"
+        return _fault("name_disagrees", why, cure, field="name")
 
     def _about(self, name: str, issuer: str, use: NameUse) -> Remark | None:
         """Say what is to be said about a name out of its time."""
         title = self.names.title(issuer)
         if use.tense == "former":
             since = f" since {use.ends}" if use.ends else ""
-            return Remark("former_name", "info", f"{name} is a former name of {title}{since}")
+            return Remark(
+                "former_name", "info", f"{shown(name)} is a former name of {title}{since}"
+            )
         if use.tense == "later":
             message = (
-                f"{name} is a name of {title} only from {use.begins}, and the day is {self.as_of}: "
+                f"{shown(name)} is a name of {title} only from {use.begins}, and the day is {self.as_of}: "
                 "the file is younger than its date"
             )
             return Remark("name_not_yet_used", "warning", message)

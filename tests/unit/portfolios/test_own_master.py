@@ -300,6 +300,23 @@ def test_sedol_and_figi_resolve_where_the_master_has_them(
         assert at(master, layouts).resolve(identifier, "联想集团").listing_id == "0992.HK"
 
 
+def test_a_name_in_a_script_that_the_master_lacks_is_not_checked(
+    root: ContentRoot, tmp_path: Path, layouts: Layouts
+) -> None:
+    text = "code,name_zh,name_en\n0001.HK,,CK Hutchison Holdings\n000005.SZ,某公司,\n0005.HK,,HSBC Holdings\n"
+    resolver = at(own(root, text, tmp_path), layouts)
+    answer = resolver.resolve("0001.HK", "長和")
+    assert answer.listing_id == "0001.HK"
+    assert [(r.rule, r.severity) for r in answer.remarks] == [("name_not_checked", "warning")]
+    assert "no Chinese name of 0001.HK" in answer.remarks[0].message
+    # a name of another company is a fault all the same, and a name not checked is no witness
+    assert resolver.resolve("0001.HK", "聯想集團").fault is not None
+    short = resolver.resolve("5", "滙豐控股").fault
+    assert short is not None
+    assert short.rule == "code_ambiguous"
+    assert resolver.resolve("5", "HSBC HOLDINGS PLC").listing_id == "0005.HK"
+
+
 # --- codes that were used again -------------------------------------------------------------------
 
 REUSED = (
@@ -405,3 +422,75 @@ def test_a_listing_ends(root: ContentRoot, tmp_path: Path, layouts: Layouts) -> 
     assert fault.rule == "listing_not_valid"
     assert at(master, layouts, date(2015, 1, 5)).resolve("600832.SH").fault is None
     assert at(master, layouts).resolve("600833.SH").fault is None
+
+
+def test_the_name_decides_between_lines_of_one_code(
+    root: ContentRoot, tmp_path: Path, layouts: Layouts
+) -> None:
+    text = "code,name\n110059.SH,浦发转债\n110059.SZ,某某转债\n"  # the user's master holds bonds
+    resolver = at(own(root, text, tmp_path), layouts)
+    fault = resolver.resolve("110059").fault
+    assert fault is not None
+    assert fault.message == "may be 110059.SH (浦发转债) or 110059.SZ (某某转债)"
+    assert resolver.resolve("110059", "浦发转债").listing_id == "110059.SH"
+    fault = resolver.resolve("110059", "别的").fault
+    assert fault is not None
+    assert fault.rule == "code_ambiguous"
+
+
+# --- what a frame or file may hold ----------------------------------------------------------------
+
+
+def test_frames_with_odd_cells_are_read_or_refused(root: ContentRoot) -> None:
+    known = load_master(root).listings.height
+    odd = pd.DataFrame(
+        {
+            "code": ["600519.SH", None, float("nan")],
+            "name": pd.Series(["茅台", pd.NA, None], dtype=object),
+            "lot": [float("inf"), 100, 100],
+            "list_date": [pd.NaT, pd.NaT, pd.Timestamp("2001-08-27")],
+        }
+    )
+    master = load_master(root, odd)
+    assert master.listings.height == known + 1
+    assert rules(master) == ["lot_unreadable", "no_code", "no_code"]
+    lazy = pl.LazyFrame({"code": ["600519.SH"], "name": ["茅台"]})
+    assert load_master(root, lazy).listings.height == known + 1
+    half = pd.DataFrame({"code": ["600519.SH"], "name": pd.Series(["\ud800"], dtype=object)})
+    with pytest.raises(HoldingsError, match="not valid"):
+        load_master(root, half)
+    twins = pd.DataFrame([["600519.SH", "a", "b"]], columns=["code", "name", "name"])
+    with pytest.raises(UsageError, match="can't be read"):
+        load_master(root, twins)
+    with pytest.raises(HoldingsError, match="no column"):
+        load_master(root, pl.DataFrame())
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "empty"),
+        (b"code,name\n600519\x00.SH,x\n", "not text"),
+        (b"code,name\n600519.SH," + b"x" * 200_000 + b"\n", "damaged"),
+        (b"PK\x03\x04 no workbook", "master.csv"),
+        (b"PAR1 no parquet", "master.csv"),
+    ],
+)
+def test_broken_files_are_refused(
+    root: ContentRoot, tmp_path: Path, data: bytes, match: str
+) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(data)
+    with pytest.raises(HoldingsError, match=match):
+        load_master(root, path)
+
+
+def test_a_name_without_end_is_cut_in_messages(
+    root: ContentRoot, tmp_path: Path, layouts: Layouts
+) -> None:
+    text = f"code,name\n0001.HK,{'A ' * 5000}\n0001.HK,{'x' * 9000}\n"
+    master = own(root, text, tmp_path)
+    assert max(map(len, master.issues["message"])) < 500
+    fault = at(master, layouts).resolve("1 HK", "y" * 9000).fault
+    assert fault is not None
+    assert len(fault.message) < 500

@@ -11,6 +11,7 @@ import pytest
 from exposure.portfolios.layouts import Layouts
 from exposure.portfolios.securities import Resolver, SecurityMaster, normal_name
 from exposure.portfolios.securities.characters import simplified
+from exposure.portfolios.securities.likeness import is_alike
 from exposure.schemas import Aliases, empty, validated
 
 RENAMED = date(2025, 6, 20)  # made up: 拓维信息 gets a new name
@@ -111,6 +112,8 @@ def test_a_name_that_changed_hands_is_its_owners_of_the_day(
         ("ZTE CORP-H", "ZTE"),
         ("ALIBABA GRP - SPON ADR", "ALIBABA GRP"),
         ("Inspur Electronic Info-A", "INSPUR ELECTRONIC INFO"),
+        ("快手 \u2011 W", "快手"),  # the hyphen of the exchange's own files
+        ("XIAOMI \u2011 W", "XIAOMI"),
         ("", ""),
         ("退", "退"),
         ("A", "A"),
@@ -157,5 +160,42 @@ def test_names_of_exports_agree(resolver: Resolver, code: str, name: str) -> Non
 @pytest.mark.parametrize("name", ["浪潮信", "XD浪", "XD潮信", "浪潮信息技术"])
 def test_a_cut_name_needs_its_mark(resolver: Resolver, name: str) -> None:
     fault = resolver.resolve("000977.SZ", name).fault
+    assert fault is not None
+    assert fault.rule == "name_disagrees"
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "alike"),
+    [
+        ("GALAXY ENT", "GALAXY ENTERTAINMENT GROUP", True),
+        ("SINO BIOPHARM", "SINO BIOPHARMACEUTICAL", True),
+        ("HENDERSO N LAND", "HENDERSON LAND", True),  # a column broke the word
+        ("ANGANG STEEL", "ANGANG STEEL", True),
+        ("CHINA RES LAND", "CHINA RESOURCES POWER HOLDINGS", False),
+        ("CM BANK", "CHINA MERCHANTS BANK", False),  # initials are no witness
+        ("INSPUR", "SUGON", False),
+        ("", "SUGON", False),
+    ],
+)
+def test_terminals_shorten_latin_names(name: str, other: str, alike: bool) -> None:
+    assert is_alike(name, other) is alike
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("0992.HK", "LENOVO GROUP\n聯想集團"),
+        ("0992.HK", "联想集团 LENOVO GRP"),
+        ("0992.HK", "LENOVO GROUP 不知道的名"),  # one part agrees, the other is nobody's
+        ("0992.HK", "LENOVO GRP"),
+    ],
+)
+def test_names_in_two_scripts_are_read(resolver: Resolver, code: str, name: str) -> None:
+    answer = resolver.resolve(code, name)
+    assert (answer.listing_id, answer.fault) == (code, None)
+
+
+def test_a_part_that_is_another_company_is_a_fault(resolver: Resolver) -> None:
+    fault = resolver.resolve("0992.HK", "LENOVO GROUP 中芯國際").fault
     assert fault is not None
     assert fault.rule == "name_disagrees"
