@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from exposure.cli.options import AsOf, Content, Format, Holdings, Json, LayoutFile, parse_date
+from exposure.cli.options import (
+    AsOf,
+    Content,
+    Format,
+    Holdings,
+    Json,
+    LayoutFile,
+    MasterFile,
+    parse_date,
+)
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
 if TYPE_CHECKING:
@@ -36,6 +45,7 @@ def map_command(
     holdings: Holdings,
     as_of: AsOf = None,
     layout: LayoutFile = None,
+    master: MasterFile = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -53,7 +63,7 @@ def map_command(
 
     chosen = chosen_format(kind, as_json)
     day = parse_date(as_of) or datetime.now(UTC).date()
-    found = map_holdings(holdings, as_of=day, content=content, layout=layout)
+    found = map_holdings(holdings, as_of=day, content=content, layout=layout, master=master)
     target = output or FOLDER / f"{layout_name(found.file)}.toml"
     if chosen == "json":
         emit_json(_facts(found, day.isoformat()))

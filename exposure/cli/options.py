@@ -50,6 +50,14 @@ LayoutFile = Annotated[
         "--layout", metavar="FILE", help="Layout of your own, as `exposure map` writes it."
     ),
 ]
+MasterFile = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Option(
+        "--master",
+        metavar="FILE",
+        help="Security master of your own, beneath the shipped one; may be given more than once.",
+    ),
+]
 AllowRejects = Annotated[
     bool,
     typer.Option(

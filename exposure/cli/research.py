@@ -6,7 +6,18 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from exposure.cli.options import AsOf, Content, Format, Holdings, Json, Output, Quiet, parse_date
+from exposure.cli.options import (
+    AsOf,
+    Content,
+    Format,
+    Holdings,
+    Json,
+    LayoutFile,
+    MasterFile,
+    Output,
+    Quiet,
+    parse_date,
+)
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, percent, say
 
 HELP = (
@@ -25,6 +36,8 @@ def next_command(
         typer.Option("--factor", "-f", metavar="FACTOR", help="Only this factor; may be repeated."),
     ] = None,
     top: Annotated[int, typer.Option("--top", help="How many rows to print.")] = 15,
+    layout: LayoutFile = None,
+    master: MasterFile = None,
     content: Content = None,
     kind: Format = "table",
     as_json: Json = False,
@@ -37,8 +50,14 @@ def next_command(
     from exposure.scenarios.definitions import load_catalog
 
     chosen = chosen_format(kind, as_json)
-    catalog = load_catalog(content)
-    book = load_holdings(holdings, as_of=parse_date(as_of), content=content)
+    catalog = load_catalog(content, master=master)
+    book = load_holdings(
+        holdings,
+        as_of=parse_date(as_of),
+        content=content,
+        master=catalog.master,
+        layout=layout,
+    )
     points = research(book, catalog, factors=factor or None)
     if chosen == "json":
         emit_json({"as_of": book.as_of, "rows": points.to_dicts()}, output)

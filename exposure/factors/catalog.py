@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -40,6 +40,9 @@ from exposure.schemas import (
     typed_from_text,
     validated,
 )
+
+if TYPE_CHECKING:
+    from exposure.portfolios.securities.loading import MasterSource
 
 T = TypeVar("T")
 DAYS_REMEMBERED = 4
@@ -130,13 +133,17 @@ class Catalog:
         return {key: (zh, en) for frame in frames for key, zh, en in frame.iter_rows()}
 
 
-def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
+def load_facts(
+    content: str | Path | ContentRoot | None = None, *, master: MasterSource | None = None
+) -> Catalog:
     """Read a content root.
 
     Parameters
     ----------
     content
         A folder with ``factors/`` and ``portfolios/``; by default the content that :func:`find_content` chooses.
+    master
+        A security master of the user's own; see :func:`~exposure.portfolios.securities.load_master`.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
         broken reference, a formula that can't be computed.
     """
     root = content if isinstance(content, ContentRoot) else find_content(content)
-    master = load_master(root)
+    securities = load_master(root, master)
     nodes = _table(root, "factors/nodes.csv", Nodes)
     subjects = _table(root, "factors/subjects.csv", Subjects)
     sources = _table(root, "factors/sources.csv", Sources)
@@ -162,7 +169,7 @@ def load_facts(content: str | Path | ContentRoot | None = None) -> Catalog:
     catalog = Catalog(
         root=root,
         fingerprint=root.fingerprint(),
-        master=master,
+        master=securities,
         nodes=nodes,
         subjects=subjects,
         factors=load_factors(root),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.mandates import Mandate, load_mandate
 from exposure.risk import RiskModel, load_risk
 from exposure.scenarios.definitions import load_catalog
+
+if TYPE_CHECKING:
+    from exposure.portfolios.securities.loading import MasterSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ def prepare(
     allow_rejects: bool = False,
     max_age: int | None = None,
     name: str | None = None,
+    layout: str | Path | None = None,
+    master: MasterSource | None = None,
 ) -> Inputs:
     """Read everything a run needs.
 
@@ -52,6 +57,8 @@ def prepare(
         Where none is named, ``mandate.toml`` and ``benchmark.csv`` beside the holdings file are used.
     max_age
         Days: older risk data raise :class:`~exposure.errors.StaleData`.
+    layout, master
+        See :func:`~exposure.portfolios.holdings.load_holdings`.
 
     Raises
     ------
@@ -61,7 +68,7 @@ def prepare(
         See ``max_age``.
     """
     root = content if isinstance(content, ContentRoot) else find_content(content)
-    facts = load_catalog(root) if catalog is None else catalog
+    facts = load_catalog(root, master=master) if catalog is None else catalog
     book = load_holdings(
         holdings,
         as_of=as_of,
@@ -70,6 +77,7 @@ def prepare(
         allow_rejects=allow_rejects,
         master=facts.master,
         content=facts.root.path,
+        layout=layout,
     )
     chosen, source = _mandate(holdings, mandate)
     risk = load_risk(facts.root, book.as_of)

@@ -26,6 +26,7 @@ from exposure.schemas import concat_issues, validated
 
 if TYPE_CHECKING:
     from exposure.optimiser.planning import Plan
+    from exposure.portfolios.securities.loading import MasterSource
 
 
 def run_weekly(
@@ -37,6 +38,8 @@ def run_weekly(
     content: str | Path | ContentRoot | None = None,
     catalog: Catalog | None = None,
     scenarios: Sequence[str] | None = None,
+    layout: str | Path | None = None,
+    master: MasterSource | None = None,
     allow_rejects: bool = False,
     max_age: int | None = None,
     name: str | None = None,
@@ -55,6 +58,8 @@ def run_weekly(
         The day of the run: nothing known later is used.
     scenarios
         Scenario ids; by default all.
+    layout, master
+        See :func:`~exposure.portfolios.holdings.load_holdings`.
     lang
         Language of the reports (``both``, ``zh``, ``en``): part of the run's identity.
 
@@ -75,6 +80,8 @@ def run_weekly(
         benchmark=benchmark,
         content=content,
         catalog=catalog,
+        layout=layout,
+        master=master,
         allow_rejects=allow_rejects,
         max_age=max_age,
         name=name,

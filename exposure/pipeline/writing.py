@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,6 +14,9 @@ from exposure.errors import UsageError
 from exposure.history import RunFolder, check_output
 from exposure.pipeline.weekly import run_weekly
 from exposure.reports.run import Run
+
+if TYPE_CHECKING:
+    from exposure.portfolios.securities.loading import MasterSource
 
 OUTPUT = Path("reports") / "output"
 
@@ -36,6 +40,8 @@ def run_and_write(
     mandate: Path | None = None,
     benchmark: Path | None = None,
     content: str | Path | None = None,
+    layout: str | Path | None = None,
+    master: MasterSource | None = None,
     allow_rejects: bool = False,
     max_age: int | None = None,
     name: str | None = None,
@@ -83,6 +89,8 @@ def run_and_write(
         benchmark=benchmark,
         as_of=as_of,
         content=content,
+        layout=layout,
+        master=master,
         allow_rejects=allow_rejects,
         max_age=max_age,
         name=name,

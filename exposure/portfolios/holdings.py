@@ -37,6 +37,7 @@ from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 
 if TYPE_CHECKING:
     from exposure.portfolios.frames import Frame
+    from exposure.portfolios.securities.loading import MasterSource
 
 INDEX_TOLERANCE = 0.01  # index files round each of hundreds of weights
 BENCHMARK_NAME = "benchmark.csv"
@@ -84,7 +85,7 @@ def load_holdings(
     name: str | None = None,
     allow_rejects: bool = False,
     content: str | Path | None = None,
-    master: SecurityMaster | None = None,
+    master: SecurityMaster | MasterSource | None = None,
     layout: str | Path | None = None,
 ) -> Book:
     """Read a portfolio from a file or a frame.
@@ -104,7 +105,7 @@ def load_holdings(
     content
         Content folder; None takes the one that is configured, or the shipped one.
     master
-        Security master; None reads it from the content.
+        Security master, or a file or frame of your own to lie beneath the shipped one; None reads the content's.
     layout
         A layout of the user's own, as ``exposure map`` writes it.
 
@@ -125,7 +126,7 @@ def load_holdings(
     """
     root = find_content(content)
     layouts = layouts_for(root, layout)
-    known = load_master(root) if master is None else master
+    known = master if isinstance(master, SecurityMaster) else load_master(root, master)
     raw = read_raw(source, layouts, name=name, as_of=as_of)
     issues = list(raw.issues)
     day = _day_of(raw, as_of, issues)

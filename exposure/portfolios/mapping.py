@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from exposure.portfolios.frames import Frame
     from exposure.portfolios.grids import Row
     from exposure.portfolios.securities import SecurityMaster
+    from exposure.portfolios.securities.loading import MasterSource
 
 UNIT_WORDS = {1.0: "as it stands", PERCENT: "percent", 100.0: "× 100"}
 SHOWN_ROWS = 60
@@ -67,7 +68,7 @@ def map_holdings(
     as_of: date,
     name: str | None = None,
     content: str | Path | None = None,
-    master: SecurityMaster | None = None,
+    master: SecurityMaster | MasterSource | None = None,
     layout: str | Path | None = None,
 ) -> FileMap:
     """Say what would be understood of a file, without refusing it for rows that can't be used.

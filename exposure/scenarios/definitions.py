@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exposure.content import ContentRoot, TomlFile
 from exposure.errors import ContentError, Place
 from exposure.factors.catalog import Catalog, load_facts
 from exposure.schemas import SEVERITIES
+
+if TYPE_CHECKING:
+    from exposure.portfolios.securities.loading import MasterSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,9 @@ _KEYS = {
 }  # fmt: skip
 
 
-def load_catalog(content: str | Path | ContentRoot | None = None) -> Catalog:
+def load_catalog(
+    content: str | Path | ContentRoot | None = None, *, master: MasterSource | None = None
+) -> Catalog:
     """Read and check all content: facts, factors, scenarios.
 
     Parameters
@@ -167,6 +172,8 @@ def load_catalog(content: str | Path | ContentRoot | None = None) -> Catalog:
     content
         A folder with ``factors/`` and ``portfolios/``; by default the content that came with the package, or the one
         named by ``EXPOSURE_CONTENT`` or ``exposure.toml``.
+    master
+        A security master of the user's own, beneath the shipped one: a file, a frame, or several.
 
     Raises
     ------
@@ -179,7 +186,7 @@ def load_catalog(content: str | Path | ContentRoot | None = None) -> Catalog:
     >>> "foundry_16nm_cut" in scenario_definitions(catalog)
     True
     """
-    catalog = load_facts(content)
+    catalog = load_facts(content, master=master)
     scenario_definitions(catalog)
     load_assumptions(catalog.root)
     return catalog

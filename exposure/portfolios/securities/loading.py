@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,10 @@ if TYPE_CHECKING:
     from exposure.portfolios.securities.own import Frame
 
     Source = OwnMaster | str | Path | Frame
+    MasterSource = Source | Sequence[Source]
 
 
-def load_master(
-    root: ContentRoot, extra: Source | list[Source] | tuple[Source, ...] | None = None
-) -> SecurityMaster:
+def load_master(root: ContentRoot, extra: MasterSource | None = None) -> SecurityMaster:
     """Read the security master of a content root, and masters of the user's own beneath it.
 
     Parameters
