@@ -28,7 +28,8 @@ with open(order["out"], "wb") as out, open(order["err"], "wb") as err:
                              stdin=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.monotonic() - start
-print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "kib": usage.ru_maxrss}))
+print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": seconds,
+                  "processor": usage.ru_utime + usage.ru_stime, "kib": usage.ru_maxrss}))
 """
 
 WORKER = """
@@ -42,6 +43,10 @@ def status(key):
     with open("/proc/self/status") as stream:
         return next(int(line.split()[1]) for line in stream if line.startswith(key))
 
+def processor():
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 for line in sys.stdin:
@@ -51,13 +56,14 @@ for line in sys.stdin:
     with open("/proc/self/clear_refs", "w") as stream:
         stream.write("5")  # the peak starts anew
     before = status("VmRSS")
-    start = time.monotonic()
+    start, used = time.monotonic(), processor()
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = run(order["arguments"])
     seconds = time.monotonic() - start
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     kib = max(status("VmHWM") - before, child - before)
-    print(json.dumps({"code": code, "seconds": seconds, "kib": kib, "out": out.getvalue(), "err": err.getvalue()}),
+    print(json.dumps({"code": code, "seconds": seconds, "processor": processor() - used, "kib": kib,
+                      "out": out.getvalue(), "err": err.getvalue()}),
           file=answers, flush=True)
 """
 
@@ -68,6 +74,7 @@ class Outcome:
 
     code: int
     seconds: float
+    processor: float  # seconds, with those of its readers
     mib: float
     stdout: str
     stderr: str
@@ -109,6 +116,7 @@ def run_alone(arguments: list[str], folder: Path, scratch: Path) -> Outcome:
     return Outcome(
         facts["code"],
         facts["seconds"],
+        facts["processor"],
         facts["kib"] / 1024,
         out.read_text(encoding="utf-8", errors="replace"),
         err.read_text(encoding="utf-8", errors="replace"),
@@ -142,7 +150,12 @@ class Worker:
         assert answer, f"the interpreter died with {process.wait()}"
         facts = json.loads(answer)
         return Outcome(
-            facts["code"], facts["seconds"], facts["kib"] / 1024, facts["out"], facts["err"]
+            facts["code"],
+            facts["seconds"],
+            facts["processor"],
+            facts["kib"] / 1024,
+            facts["out"],
+            facts["err"],
         )
 
     def close(self) -> None:

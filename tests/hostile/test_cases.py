@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="measured by /proc and w
 AS_OF = "2025-01-24"
 EARLIER = "earlier.json"
 MAX_SECONDS = 2.0  # above what a good file of two lines takes
+MAX_HANG = 30.0
 MAX_MIB = 300.0
 
 
@@ -88,7 +89,10 @@ def test_hostile(
             {3} if not given.expected.read else {0, 3} if given.expected.refused else {0}
         ), what
         assert "Traceback" not in done.stderr, what
-        assert done.seconds - good.seconds < MAX_SECONDS, what
+        # on a busy machine the clock runs on while others work; the processor's own time does not
+        over = min(done.seconds - good.seconds, done.processor - good.processor)
+        assert over < MAX_SECONDS, what
+        assert done.seconds < MAX_HANG, what
         assert done.mib - (good.mib if alone else 0) < MAX_MIB, what
         assert sorted(folder.iterdir()) == before, "a file was left behind"
         assert list(scratch.iterdir()) == [], "a temporary file was left behind"
