@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from exposure.content import ContentRoot
 from exposure.portfolios.securities.joining import join_own
@@ -45,6 +45,6 @@ def load_master(root: ContentRoot, extra: MasterSource | None = None) -> Securit
     shipped = load_shipped(root)
     if extra is None:
         return shipped
-    many: list[Source] = [*extra] if isinstance(extra, list | tuple) else [extra]
+    many = cast("Sequence[Source]", extra if isinstance(extra, list | tuple) else [extra])
     sources = [one if isinstance(one, OwnMaster) else OwnMaster(one) for one in many]
     return join_own(shipped, read_own(sources, root))
