@@ -15,67 +15,22 @@ from datetime import date
 from exposure.portfolios.cells import squeeze
 from exposure.portfolios.layouts import Dictionary
 from exposure.portfolios.securities import codes
+from exposure.portfolios.securities.answers import (
+    Remark,
+    Resolution,
+    add_listing,
+    article,
+    no_code,
+    no_share,
+    not_of,
+    refused,
+)
 from exposure.portfolios.securities.codes import MAINLAND, Code, venue_name
+from exposure.portfolios.securities.lines import Line, lines_on
 from exposure.portfolios.securities.master import REFERENCE, SecurityMaster
 from exposure.portfolios.securities.names import Names, NameUse, name_parts, shown
 
 OLD_ROW_DAYS = 366  # from this age on, a Hong Kong code of a dated master needs a name beside it
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something to report about a code or name: a machine name, a severity and a sentence."""
-
-    rule: str
-    severity: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """The answer for one row: a listing, or a reason why there is none.
-
-    Parameters
-    ----------
-    fault
-        What is wrong, as a remark with severity ``error``; None where a listing was found.
-    field
-        ``code``, ``name`` or ``market``: the cell at fault.
-    cure
-        What to do about the fault.
-    """
-
-    listing_id: str | None = None
-    issuer_id: str | None = None
-    fault: Remark | None = None
-    field: str = "code"
-    cure: str | None = None
-    remarks: tuple[Remark, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One holder of a listing id, seen from a day.
-
-    Parameters
-    ----------
-    begins, ends
-        First day, and first day no more; None where open or not known.
-    state
-        ``alive``, ``ended``, ``future``, or ``unsure``: the code passed to another company, nobody
-        says when.
-    known_on
-        The day of the master that says so; None for the shipped one.
-    """
-
-    listing_id: str
-    issuer_id: str
-    currency: str
-    board: str
-    begins: date | None
-    ends: date | None
-    state: str
-    known_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +51,7 @@ class Resolver:
         lines: dict[str, tuple[Line, ...]] = {}
         by_issuer: dict[str, list[str]] = {}
         by_identifier: dict[str, tuple[Line, ...]] = {}
-        for line, identifiers in _lines(master, as_of):
+        for line, identifiers in lines_on(master, as_of):
             lines[line.listing_id] = (*lines.get(line.listing_id, ()), line)
             if line.state == "alive":
                 by_issuer.setdefault(line.issuer_id, []).append(line.listing_id)
@@ -147,24 +102,24 @@ class Resolver:
             return fault
         if code is None:
             if name is None:
-                return _fault("no_identity", "row has no code and no name", "fill in the code")
+                return refused("no_identity", "row has no code and no name", "fill in the code")
             return self._by_name(name, venue)
         folded = codes.fold(code)
         strange = codes.strange_character(folded)
         if strange:
-            return _fault("code_characters", strange, "type the code again by hand")
+            return refused("code_characters", strange, "type the code again by hand")
         remarks: list[Remark] = []
         if not code.isascii() and folded != code.strip() and folded.isascii():
             message = f"full-width characters read as {folded}"
             remarks.append(Remark("width_normalised", "info", message))
         form = codes.read_code(folded)
         if form is None:
-            return _no_code(folded)
+            return no_code(folded)
         if form.kind != "ticker":
             return self._by_identifier(form, name, venue, remarks)
         said = form.venue
         if said and venue and said != venue and not (said == "CH" and venue in MAINLAND):
-            return _fault(
+            return refused(
                 "market_contradicts_code",
                 f"code says {venue_name(said)}, the market column says {venue_name(venue)}",
                 "correct the code or the market",
@@ -183,16 +138,16 @@ class Resolver:
         if not code.text.endswith(digits):
             word = "digits" if len(digits) > 1 else "digit"
             verb = "they" if len(digits) > 1 else "it"
-            why = f"is {_article(what)} with wrong check {word} ({verb} must be {digits})"
+            why = f"is {article(what)} with wrong check {word} ({verb} must be {digits})"
             if len(digits) == 1:
-                why = f"is {_article(what)} with a wrong check digit (it must be {digits})"
-            return _fault(f"{code.kind}_check_digit", why, f"correct the {what}")
+                why = f"is {article(what)} with a wrong check digit (it must be {digits})"
+            return refused(f"{code.kind}_check_digit", why, f"correct the {what}")
         if code.kind == "lei":
             return self._by_lei(code.text, name, venue, remarks)
         held = self.by_identifier.get(code.text, ())
         if not held:
-            why = f"is {_article(what)} that the security master does not hold"
-            return _fault("code_unknown", why, "write the code, such as 000977.SZ")
+            why = f"is {article(what)} that the security master does not hold"
+            return refused("code_unknown", why, "write the code, such as 000977.SZ")
         return self._one_of(held, what, name, venue, remarks)
 
     def _by_lei(
@@ -201,7 +156,7 @@ class Resolver:
         issuer = self.by_lei.get(lei)
         if issuer is None:
             why = "is an LEI that the security master does not hold"
-            return _fault("code_unknown", why, "write the code, such as 000977.SZ")
+            return refused("code_unknown", why, "write the code, such as 000977.SZ")
         held = [
             line
             for listing_id in self.by_issuer.get(issuer, ())
@@ -210,7 +165,7 @@ class Resolver:
         ]
         if not held:
             why = f"is the LEI of {self.names.title(issuer)}, which has no listing"
-            return _fault("no_listing", why, "remove the row, or name a listed owner")
+            return refused("no_listing", why, "remove the row, or name a listed owner")
         return self._one_of(held, "LEI", name, venue, remarks)
 
     def _one_of(
@@ -228,10 +183,10 @@ class Resolver:
             there = ", ".join(sorted({line.listing_id for line in held}))
             why = f"is the {what} of {there}, the market column says {venue_name(venue or '')}"
             cure = "correct the code or the market"
-            return _fault("market_contradicts_code", why, cure, field="market")
+            return refused("market_contradicts_code", why, cure, field="market")
         if len(ids) > 1:
             why = f"is the {what} of several lines: {', '.join(ids)}"
-            return _fault("code_ambiguous", why, "write the code of the line")
+            return refused("code_ambiguous", why, "write the code of the line")
         return self._checked(ids[0], name, remarks, holders=fitting)
 
     # -- tickers
@@ -246,13 +201,13 @@ class Resolver:
                 why = f"{ticker} has six digits and a code of Hong Kong at most five"
                 home = codes.home_of(ticker)
                 cure = f"write {ticker}.{home}" if home else "correct the code or the market"
-                return _fault("market_contradicts_code", why, cure)
+                return refused("market_contradicts_code", why, cure)
             return self._checked(codes.hong_kong(ticker), name, remarks)
         if venue is not None and venue not in (*MAINLAND, "CH"):
             return self._checked(f"{ticker}.{venue}", name, remarks)
         padded = ticker.zfill(6)
         if venue in MAINLAND and f"{padded}.{venue}" not in self.lines:
-            wrong = _not_of(padded, venue)
+            wrong = not_of(padded, venue)
             if wrong is not None:
                 return wrong
         if venue is None and len(ticker) < 6:
@@ -271,9 +226,9 @@ class Resolver:
         if not options:
             kinds = sorted({kind for v in MAINLAND if (kind := codes.kind_of(padded, v))})
             if kinds:
-                return _no_share(padded, " or a ".join(kinds))
+                return no_share(padded, " or a ".join(kinds))
             why = f"{padded} has no prefix of an A share (60, 68, 00, 30, 4, 8, 92)"
-            return _fault("code_unknown", why, "remove the row, or correct the code")
+            return refused("code_unknown", why, "remove the row, or correct the code")
         if len(options) > 1:
             return self._between([f"{padded}.{option}" for option in options], name, remarks)
         listing_id = f"{padded}.{options[0]}"
@@ -284,7 +239,7 @@ class Resolver:
                 f"may be the share {listing_id}{share} or an index of Shanghai with the same code; "
                 "the market or the name must say which is meant"
             )
-            return _fault("code_ambiguous", why, f"write {listing_id}, or add the name")
+            return refused("code_ambiguous", why, f"write {listing_id}, or add the name")
         if len(ticker) < 6:
             message = f"{ticker} read as {listing_id}: zeros restored, the market agrees"
             remarks.append(Remark("zeros_restored", "info", message))
@@ -305,11 +260,11 @@ class Resolver:
         options = [*mainland, hong_kong]
         if name is None:
             why = f"lost its zeros or its market: it may be {' or '.join(options)}"
-            return _fault("code_ambiguous", why, "write the full code, or add the name")
+            return refused("code_ambiguous", why, "write the full code, or add the name")
         known = [option for option in options if option in self.lines]
         if not known:
             why = f"is not in the security master, neither as {' nor as '.join(options)}"
-            return _fault("code_unknown", why, _add_listing())
+            return refused("code_unknown", why, add_listing())
         fitting = [
             option
             for option in known
@@ -317,7 +272,7 @@ class Resolver:
         ]
         if len(fitting) != 1:
             why = f"may be {' or '.join(options)}, and the name {shown(name)} does not decide"
-            return _fault("code_ambiguous", why, "write the full code with its market")
+            return refused("code_ambiguous", why, "write the full code with its market")
         if fitting[0] != hong_kong:
             message = f"{ticker} read as {fitting[0]}: zeros restored, the name agrees"
             remarks.append(Remark("zeros_restored", "warning", message))
@@ -339,7 +294,7 @@ class Resolver:
             for listing_id in listing_ids
         )
         decides = "" if name is None else f", and the name {shown(name)} does not decide"
-        return _fault(
+        return refused(
             "code_ambiguous", f"may be {candidates}{decides}", "write the code with its market"
         )
 
@@ -367,7 +322,7 @@ class Resolver:
             others = [other for other in held if other is not line]
             if any(self._agrees(other, name) for other in others):
                 why = f"code and name disagree: {listing_id} was {self._periods(held)}"
-                return _fault("name_disagrees", why, "correct the code or the date", field="name")
+                return refused("name_disagrees", why, "correct the code or the date", field="name")
             return wrong
         if said is not None:
             remarks.append(said)
@@ -406,7 +361,7 @@ class Resolver:
             return Resolution(line.listing_id, line.issuer_id, remarks=tuple(remarks))
         why = f"is used by several companies, and the day does not decide: {self._periods(held)}"
         cure = "add the name, or put list and delist dates into your security master"
-        return _fault("code_reused", why, cure)
+        return refused("code_reused", why, cure)
 
     def _not_valid(self, listing_id: str, held: Sequence[Line]) -> Resolution:
         if len(held) > 1:
@@ -414,7 +369,7 @@ class Resolver:
         else:
             title = self.names.title(held[0].issuer_id)
             why = f"{listing_id} was not a listing of {title} on {self.as_of}"
-        return _fault("listing_not_valid", why, "correct the code or the date")
+        return refused("listing_not_valid", why, "correct the code or the date")
 
     def _periods(self, held: Iterable[Line]) -> str:
         def period(line: Line) -> str:
@@ -429,17 +384,17 @@ class Resolver:
         ticker, _, venue = listing_id.rpartition(".")
         kind = codes.kind_of(ticker, venue) if len(ticker) == 6 else None
         if kind is not None and kind not in codes.SHARES:
-            return _no_share(listing_id, kind)
+            return no_share(listing_id, kind)
         if venue == "HK" and len(ticker) == 5 and ticker.startswith("8"):
             main = codes.hong_kong(ticker[1:])
             if main in self.lines:
                 why = f"is the renminbi counter of {main}, which the security master does not hold"
-                return _fault("code_unknown", why, f"write {main} if it is the same position")
+                return refused("code_unknown", why, f"write {main} if it is the same position")
         near = self._nearest(ticker, venue)
         hint = f"; the nearest is {near}" if near else ""
         what = f", a {kind}," if kind not in {None, "share"} else ""
         why = f"{listing_id}{what} is not in the security master{hint}"
-        return _fault("code_unknown", why, _add_listing())
+        return refused("code_unknown", why, add_listing())
 
     def _nearest(self, ticker: str, venue: str) -> str | None:
         """Return the one listing whose code differs by one digit or two swapped ones; None if several do."""
@@ -458,28 +413,30 @@ class Resolver:
         folded = unicodedata.normalize("NFKC", name)
         strange = codes.strange_character(folded, letters=False)
         if strange:
-            return _fault("name_characters", strange, "type the name again", field="name")
+            return refused("name_characters", strange, "type the name again", field="name")
         owners = self.names.owners(self.names.normal(name))
         if not owners:
             why = "is not a name in the security master, and the row has no code"
-            return _fault("name_unknown", why, "fill in the code", field="name")
+            return refused("name_unknown", why, "fill in the code", field="name")
         if len(owners) > 1:
             why = f"is a name of several issuers: {', '.join(sorted(owners))}"
-            return _fault("name_ambiguous", why, "fill in the code", field="name")
+            return refused("name_ambiguous", why, "fill in the code", field="name")
         issuer, use = next(iter(owners.items()))
         if use.tense == "later":
             why = f"is a name from {use.begins} on, and the day is {self.as_of}"
-            return _fault(
+            return refused(
                 "name_not_yet_used", why, "correct the date, or fill in the code", field="name"
             )
         lines = self.by_issuer.get(issuer, ())
         fitting = [line for line in lines if venue is None or line.endswith(f".{venue}")]
         if not lines:
             why = f"is {issuer}, which has no listing: it can't be held"
-            return _fault("no_listing", why, "remove the row, or name a listed owner", field="name")
+            return refused(
+                "no_listing", why, "remove the row, or name a listed owner", field="name"
+            )
         if len(fitting) != 1:
             why = f"has several listings: {', '.join(fitting or lines)}"
-            return _fault("name_ambiguous", why, "fill in the code", field="name")
+            return refused("name_ambiguous", why, "fill in the code", field="name")
         remarks = [
             Remark("resolved_by_name", "warning", f"no code; the name is that of {fitting[0]}")
         ]
@@ -513,7 +470,7 @@ class Resolver:
             return None, Remark("name_not_checked", "warning", message)
         why = f"code and name disagree: {line.listing_id} is {self.names.title(issuer)}"
         cure = f"correct the code or the name, or add the name to {REFERENCE}/aliases.csv"
-        return _fault("name_disagrees", why, cure, field="name"), None
+        return refused("name_disagrees", why, cure, field="name"), None
 
     def _agrees(self, line: Line, name: str) -> bool:
         """Tell whether a name is a witness for a line: it agrees, and was compared."""
@@ -528,7 +485,7 @@ class Resolver:
         cure = "correct the code or the name"
         if lines and line.listing_id.rpartition(".")[2] != lines[0].rpartition(".")[2]:
             cure += "; lines of one company need one issuer in the master"
-        return _fault("name_disagrees", why, cure, field="name")
+        return refused("name_disagrees", why, cure, field="name")
 
     def _about(self, name: str, issuer: str, use: NameUse) -> Remark | None:
         """Say what is to be said about a name out of its time."""
@@ -551,106 +508,10 @@ class Resolver:
             return None, None
         venue = self.dictionary.markets.get(squeeze(market))
         if venue is None:
-            return None, _fault(
+            return None, refused(
                 "market_unknown",
                 "is not a known market",
                 "write SH, SZ, BJ or HK, or empty the cell",
                 field="market",
             )
         return venue, None
-
-
-# --- arranging ------------------------------------------------------------------------------------
-
-_COLUMNS = ("listing_id", "issuer_id", "currency", "board", "valid_from", "valid_to")
-_IDENTIFIERS = ("isin", "sedol", "figi")
-
-
-def _lines(master: SecurityMaster, as_of: date) -> Iterable[tuple[Line, tuple[str | None, ...]]]:
-    """Yield each holder of each listing id with its identifiers; those of today go first."""
-    vintages = master.vintages
-    rows = master.listings.select(*_COLUMNS, *_IDENTIFIERS)
-    for listing, issuer, currency, board, begins, ends, *identifiers in rows.iter_rows():
-        state = _state(as_of, begins, ends)
-        known_on = vintages.get(listing)
-        yield (
-            Line(listing, issuer, currency, board, begins, ends, state, known_on),
-            tuple(identifiers),
-        )
-    if master.reused.is_empty():
-        return
-    begun = dict(master.listings.select("listing_id", "valid_from").iter_rows())
-    rows = master.reused.select("known_on", *_COLUMNS, *_IDENTIFIERS)
-    for known_on, listing, issuer, currency, board, begins, ends, *identifiers in rows.iter_rows():
-        next_ = begun.get(listing)
-        if next_ is not None and begins is not None and next_ <= begins:
-            next_ = None
-        state = _state(as_of, begins, ends or next_)
-        # a master of a day says who had the code up to that day, not how long after
-        is_seen = known_on is not None and as_of <= known_on and _before(known_on, next_)
-        has_end = ends is not None or (begins is not None and next_ is None)
-        if state == "alive" and not has_end and not is_seen:
-            state = "unsure"
-        yield (
-            Line(listing, issuer, currency, board, begins, ends, state, known_on),
-            tuple(identifiers),
-        )
-
-
-def _state(as_of: date, begins: date | None, ends: date | None) -> str:
-    if begins is not None and as_of < begins:
-        return "future"
-    return "alive" if ends is None or as_of < ends else "ended"
-
-
-def _before(day: date, other: date | None) -> bool:
-    return other is None or day < other
-
-
-# --- faults ---------------------------------------------------------------------------------------
-
-
-def _fault(rule: str, message: str, cure: str, *, field: str = "code") -> Resolution:
-    return Resolution(fault=Remark(rule, "error", message), field=field, cure=cure)
-
-
-def _add_listing() -> str:
-    return f"correct the code, or add it to {REFERENCE}/listings.csv"
-
-
-def _no_code(folded: str) -> Resolution:
-    known = codes.why_no_code(folded)
-    if known is not None:
-        return _fault(*known)
-    why = "is not a security code"
-    return _fault("code_form", why, "write it as 000977.SZ, 603019.SH or 0992.HK")
-
-
-def _no_share(code: str, kind: str) -> Resolution:
-    if kind == "index":
-        return _fault("code_is_index", f"{code} is an index, not a share", "remove the row")
-    why = f"{code} is the code of a {kind}, not of an ordinary share, and the security master does not hold it"
-    return _fault("not_a_share", why, f"remove the row, or add it to {REFERENCE}/listings.csv")
-
-
-def _not_of(padded: str, venue: str) -> Resolution | None:
-    """Return the fault if a code that the master does not hold can't be a share of this exchange."""
-    kind, home = codes.kind_of(padded, venue), codes.home_of(padded)
-    if home is not None and codes.kind_of(padded, home) == "bond":
-        home = None  # too many ranges for a hint
-    if kind == "index" and home is not None and home != venue:
-        why = f"{padded}.{venue} is an index, not a share"
-        return _fault("code_is_index", why, f"for the share write {padded}.{home}")
-    if kind is None and home is not None:
-        why = f"{padded} belongs to {venue_name(home)}, not {venue_name(venue)}"
-        return _fault(
-            "market_contradicts_code", why, f"write {padded}.{home}, or correct the market"
-        )
-    if kind is None:
-        why = f"{padded} has no prefix of an A share (60, 68, 00, 30, 4, 8, 92)"
-        return _fault("code_unknown", why, "correct the code")
-    return _no_share(f"{padded}.{venue}", kind) if kind not in codes.SHARES else None
-
-
-def _article(what: str) -> str:
-    return f"an {what}" if what in {"ISIN", "LEI"} else f"a {what}"
