@@ -21,15 +21,15 @@ from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
 
 MAX_BYTES = 512 * 2**20
 SMALLEST_SHARE = 0.98  # of the rows of the edition before
-# names whose absence means that the file is cut, not that they left the list
-CANARIES: Mapping[str, tuple[str, ...]] = {
-    "EL": (
-        "huawei technologies co ltd",
-        "semiconductor manufacturing international corporation",
-        "yangtze memory technologies",
-    ),
-    "NS-CMIC": ("hikvision",),
-    "SDN": ("integrity technology",),
+# names whose absence means that the file is cut, not that they left the list: name → the day they came
+CANARIES: Mapping[str, Mapping[str, date]] = {
+    "EL": {
+        "huawei technologies co ltd": date(2019, 5, 21),
+        "semiconductor manufacturing international corporation": date(2020, 12, 22),
+        "yangtze memory technologies": date(2022, 12, 19),
+    },
+    "NS-CMIC": {"hikvision": date(2021, 6, 3)},
+    "SDN": {"integrity technology": date(2025, 1, 3)},
 }
 WARN_AFTER_DAYS = 7
 REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
@@ -70,6 +70,9 @@ class Snapshot:
         Where it was fetched from.
     stated_rows
         The count that the file states of itself; None where it states none.
+    layout
+        Which official layout the file has (``csl``, ``sdn``, ``cons``, ``ecfr-4``, ...): only editions of one layout
+        are compared row by row, as each prints names and keys in its own way.
     """
 
     file: str
@@ -81,6 +84,7 @@ class Snapshot:
     rows: pl.DataFrame
     issues: pl.DataFrame
     stated_rows: int | None = None
+    layout: str = ""
 
     def counts(self) -> dict[str, int]:
         """Return list → rows."""
@@ -176,6 +180,7 @@ def make_snapshot(
     read_on: date,
     address: str,
     stated_rows: int | None = None,
+    layout: str = "",
 ) -> Snapshot:
     """Put a file's rows into a snapshot, with the doubts that only show over all rows.
 
@@ -194,7 +199,16 @@ def make_snapshot(
     found = concat_issues([issues_frame(list(issues)), _issues_over_rows(frame, path.name)])
     digest = hashlib.sha256(content).hexdigest()
     return Snapshot(
-        path.name, digest, len(content), edition_date, read_on, address, frame, found, stated_rows
+        file=path.name,
+        sha256=digest,
+        size=len(content),
+        edition_date=edition_date,
+        read_on=read_on,
+        address=address,
+        rows=frame,
+        issues=found,
+        stated_rows=stated_rows,
+        layout=layout,
     )
 
 
@@ -239,7 +253,17 @@ def _issues_over_rows(rows: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
+    """Refuse a file that is cut or not what it says it is; see :func:`check_counts`."""
+    check_counts(new, previous.counts() if previous else {})
+
+
+def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
     """Refuse a file that is cut or not what it says it is.
+
+    Parameters
+    ----------
+    before
+        List → rows of the edition before.
 
     Raises
     ------
@@ -253,27 +277,25 @@ def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
         places.append(
             Place(new.file, f"states {new.stated_rows} records and has {new.rows.height}")
         )
-    for list_id, before in (previous.counts() if previous else {}).items():
-        if counts.get(list_id, 0) < SMALLEST_SHARE * before:
+    for list_id, rows in sorted(before.items()):
+        if counts.get(list_id, 0) < SMALLEST_SHARE * rows:
             places.append(
                 Place(
                     new.file,
-                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {before}",
+                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {rows}",
                 )
             )
-    names = new.rows.select(
-        "list_id",
-        pl.concat_list(pl.col("name"), pl.col("aliases")).alias("names"),
-    )
     for list_id, canaries in CANARIES.items():
-        if list_id not in counts:
+        expected = [name for name, since in canaries.items() if since <= new.edition_date]
+        if list_id not in counts or not expected:
             continue
-        own = names.filter(pl.col("list_id") == list_id)["names"].explode().to_list()
-        text = "\n".join(name_key(name) for name in own)
+        own = new.rows.filter(pl.col("list_id") == list_id)
+        names = own.select(pl.concat_list("name", "aliases").explode())["name"].to_list()
+        text = "\n".join(name_key(name) for name in names if name)
         places += [
-            Place(new.file, f"{list_id} lacks {canary!r}, which never left it", value=None)
-            for canary in canaries
-            if canary not in text
+            Place(new.file, f"{list_id} lacks {name!r}, which never left it")
+            for name in expected
+            if name not in text
         ]
     if places:
         raise ListError(
