@@ -11,15 +11,12 @@ from typing import Any
 
 import dataframely as dy
 import polars as pl
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 
 from exposure.content import ContentRoot
 from exposure.errors import ListError, Place, StaleData
-from exposure.lists.rows import fill_down_faults, is_a_name, name_key, rows_frame
+from exposure.lists.rows import clean_name, fill_down_faults, is_a_name, name_key, rows_frame
 from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
 
-MAX_BYTES = 512 * 2**20
 SMALLEST_SHARE = 0.98  # of the rows of the edition before
 # names whose absence means that the file is cut, not that they left the list: name → the day they came
 CANARIES: Mapping[str, Mapping[str, date]] = {
@@ -31,6 +28,8 @@ CANARIES: Mapping[str, Mapping[str, date]] = {
     "NS-CMIC": {"hikvision": date(2021, 6, 3)},
     "SDN": {"integrity technology": date(2025, 1, 3)},
 }
+# a comma or semicolon at the end, blanks at an end, two or more in a row, or one that is no plain blank
+UNTIDY = r"^\s|[,;\s]$|\s\s|[^\S ]"
 WARN_AFTER_DAYS = 7
 REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
 EDITIONS = "factors/lists/editions.csv"
@@ -126,54 +125,10 @@ def load_editions(root: ContentRoot) -> pl.DataFrame:
     return typed_from_text(root.read_csv(EDITIONS), Editions, EDITIONS)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a list file.
-
-    Raises
-    ------
-    ListError
-        If it is missing, no file, empty or larger than any list.
-    """
-    reason = None
-    if not path.exists():
-        reason = "does not exist"
-    elif not path.is_file():
-        reason = "is not a file"
-    elif path.stat().st_size == 0:
-        reason = "is empty"
-    elif path.stat().st_size > MAX_BYTES:
-        reason = f"is larger than {MAX_BYTES // 2**20} MiB: no list is"
-    if reason:
-        raise ListError(
-            f"{path.name} can't be read as a list",
-            places=[Place(path.name, reason)],
-            cure="fetch the official file again",
-        )
-    return path.read_bytes()
-
-
-def parse_xml(path: Path, content: bytes) -> Any:
-    """Return the root of an official XML file.
-
-    Raises
-    ------
-    ListError
-        If it isn't proper XML, or has a DTD or entities.
-    """
-    try:
-        return ElementTree.fromstring(content, forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException) as fault:
-        raise ListError(
-            f"{path.name} is no proper XML",
-            places=[Place(path.name, str(fault) or type(fault).__name__)],
-            cure="fetch the official file again",
-        ) from fault
-
-
 def make_snapshot(
     path: Path,
     content: bytes,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | pl.DataFrame,
     issues: Sequence[dict[str, object]],
     *,
     edition_date: date,
@@ -187,15 +142,21 @@ def make_snapshot(
     Raises
     ------
     ListError
-        If the file has no rows.
+        If the file has no rows, or an edition that was published after it was read.
     """
-    if not rows:
+    if edition_date > read_on:
+        raise ListError(
+            f"{path.name} can't be the edition of {edition_date.isoformat()}",
+            places=[Place(path.name, f"was read on {read_on.isoformat()}, before that day")],
+            cure="give the day it was published on: --edition YYYY-MM-DD",
+        )
+    if len(rows) == 0:
         raise ListError(
             f"{path.name} has no rows",
             places=[Place(path.name, "holds a header at most")],
             cure="fetch the official file again",
         )
-    frame = rows_frame(rows)
+    frame = rows if isinstance(rows, pl.DataFrame) else rows_frame(rows)
     found = concat_issues([issues_frame(list(issues)), _issues_over_rows(frame, path.name)])
     digest = hashlib.sha256(content).hexdigest()
     return Snapshot(
@@ -213,32 +174,30 @@ def make_snapshot(
 
 
 def _issues_over_rows(rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    """Return the doubts that show only when all rows are seen, each kind looked for in whole columns first."""
     out: list[dict[str, object]] = []
     faults = fill_down_faults(rows["citations"].to_list())
-    for line, name, citations in rows.select("source_row", "name", "citations").iter_rows():
-        for citation in citations:
-            if citation in faults:
-                out.append(
-                    issue(
-                        "warning",
-                        file,
-                        "citation_of_no_known_rule",
-                        f"{name}: the page is cited in a neighbouring volume too; no date follows from it",
-                        row=line,
-                        raw=citation,
-                    )
-                )
-        if not is_a_name(name):
-            out.append(
-                issue(
-                    "warning",
-                    file,
-                    "name_is_none",
-                    "the name cell holds no name",
-                    row=line,
-                    raw=name,
-                )
-            )
+    cited = rows.select("source_row", "name", "citations").explode("citations")
+    out += [
+        issue("warning", file, "citation_of_no_known_rule",
+              f"{name}: the page is cited in a neighbouring volume too; no date follows from it",
+              row=line, raw=citation)
+        for line, name, citation in cited.filter(pl.col("citations").is_in(list(faults))).iter_rows()
+    ]  # fmt: skip
+    nameless = rows.filter(
+        ~pl.col("name").str.contains(r"[\pL\pN]") | pl.col("name").str.contains(r"(?i)address")
+    )
+    out += [
+        issue("warning", file, "name_is_none", "the name cell holds no name", row=line, raw=name)
+        for line, name in nameless.select("source_row", "name").iter_rows()
+        if not is_a_name(name)
+    ]
+    untidy = rows.filter(pl.col("name").str.contains(UNTIDY))
+    out += [
+        issue("info", file, "name_untidy",
+              f"compared as {clean_name(name)!r}; the name is kept as printed", row=line, raw=name)
+        for line, name in untidy.select("source_row", "name").iter_rows()
+    ]  # fmt: skip
     repeated = rows.filter(pl.col("row_key").is_duplicated())
     out += [
         issue(

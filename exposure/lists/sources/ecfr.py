@@ -21,7 +21,8 @@ from exposure.lists.rows import (
     policy_class,
     row_key,
 )
-from exposure.lists.snapshot import Snapshot, make_snapshot, parse_xml, read_bytes
+from exposure.lists.snapshot import Snapshot, make_snapshot
+from exposure.lists.sources.files import parse_xml, read_bytes
 from exposure.schemas import issue
 
 SUPPLEMENTS = {4: "EL", 6: "UVL", 7: "MEU"}

@@ -45,7 +45,7 @@ def test_the_military_companies_of_the_consolidated_files():
     assert (snapshot.rows.height, military.height) == (442, 68)
     assert military["start"].null_count() == 0
     cccc = military.row(by_predicate=pl.col("row_key") == "OFAC:30930", named=True)
-    assert "CCCC" in cccc["aliases"]  # from the comments file
+    assert "CCCC" in cccc["weak_aliases"]  # from the comments file
     sugon = military.filter(pl.col("listing_ids").list.contains("603019.SH"))
     assert sugon.select("start", "effective", "divest_by").rows() == [
         (date(2021, 12, 16), date(2022, 2, 14), date(2022, 12, 16))
