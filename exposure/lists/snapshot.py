@@ -32,6 +32,13 @@ CANARIES: Mapping[str, Mapping[str, date]] = {
 UNTIDY = r"^\s|[,;\s]$|\s\s|[^\S ]"
 WARN_AFTER_DAYS = 7
 REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
+DIFF = ("change", "list_id", "row_key", "name", "column", "before", "after")
+CHANGES = ("row removed", "alias removed", "row changed", "row added", "alias added")
+# what is compared of a row that both editions have; aliases have a table of their own
+COMPARED = (
+    "name", "kind", "weak_aliases", "countries", "citations", "footnotes", "requirement", "policy", "programmes",
+    "listing_ids", "isins", "identifiers", "start", "effective", "divest_by", "end",
+)  # fmt: skip
 EDITIONS = "factors/lists/editions.csv"
 
 
@@ -106,12 +113,46 @@ class Changes:
     added, removed
         Rows of :class:`~exposure.lists.rows.ListRows`.
     aliases
-        | row_key | name | alias | change: removed or added |
+        | row_key | name | alias | change: removed or added |, of rows that both editions have.
+    changed
+        | row_key | name | column | before | after |, of rows that both editions have; aliases apart.
     """
 
     added: pl.DataFrame
     removed: pl.DataFrame
     aliases: pl.DataFrame
+    changed: pl.DataFrame
+
+    def table(self) -> pl.DataFrame:
+        """Return all of it as one table, removals first.
+
+        Returns
+        -------
+        polars.DataFrame
+            | change: row removed, alias removed, row changed, row added, alias added | list_id | row_key | name |
+            column | before | after |
+        """
+        nothing = pl.lit(None, dtype=pl.String)
+        alias = self.aliases.with_columns(
+            pl.format("alias {}", "change").alias("change"),
+            pl.lit("aliases").alias("column"),
+            pl.when(pl.col("change") == "removed").then("alias").alias("before"),
+            pl.when(pl.col("change") == "added").then("alias").alias("after"),
+        )
+        parts = [
+            frame.with_columns(
+                pl.lit(f"row {change}").alias("change"),
+                nothing.alias("column"), nothing.alias("before"), nothing.alias("after"),
+            )
+            for change, frame in (("removed", self.removed), ("added", self.added))
+        ]  # fmt: skip
+        changed = self.changed.with_columns(pl.lit("row changed").alias("change"))
+        return (
+            pl.concat([frame.select(DIFF) for frame in (*parts, changed, alias)])
+            .with_columns(pl.col("change").cast(pl.Enum(CHANGES)))
+            .sort("change", "list_id", "row_key", "column", "before", "after", nulls_last=True)
+            .with_columns(pl.col("change").cast(pl.String))
+        )
 
 
 def load_editions(root: ContentRoot) -> pl.DataFrame:
@@ -296,29 +337,72 @@ def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
 
 
 def changes(new: Snapshot, previous: Snapshot) -> Changes:
-    """Compare two editions by row key: rows that came, rows that left, aliases that came or left."""
+    """Compare two editions by row key: rows that came, left or changed, aliases that came or left.
+
+    A row whose first citation changed has another key: it is one that left and one that came.
+    """
     before, after = previous.rows, new.rows
-    added = after.filter(~pl.col("row_key").is_in(before["row_key"].implode()))
-    removed = before.filter(~pl.col("row_key").is_in(after["row_key"].implode()))
+    added = after.join(before, on="row_key", how="anti", maintain_order="left")
+    removed = before.join(after, on="row_key", how="anti", maintain_order="left")
+    before = before.join(after, on="row_key", how="semi", maintain_order="left")
+    after = after.join(before, on="row_key", how="semi", maintain_order="left")
     old, now = _aliases(before), _aliases(after)
-    kept = pl.col("row_key").is_in(before["row_key"].implode()) & pl.col("row_key").is_in(
-        after["row_key"].implode()
-    )
-    gone = old.join(now, on=["row_key", "alias"], how="anti").filter(kept)
-    come = now.join(old, on=["row_key", "alias"], how="anti").filter(kept)
     both = pl.concat(
         [
-            gone.with_columns(pl.lit("removed").alias("change")),
-            come.with_columns(pl.lit("added").alias("change")),
+            old.join(now, on=["row_key", "alias"], how="anti").with_columns(
+                pl.lit("removed").alias("change")
+            ),
+            now.join(old, on=["row_key", "alias"], how="anti").with_columns(
+                pl.lit("added").alias("change")
+            ),
         ]
     )
-    return Changes(added, removed, both.sort(pl.col("change") == "added", "row_key", "alias"))
+    aliases = both.sort(pl.col("change") == "added", "row_key", "alias")
+    return Changes(added, removed, aliases, _changed(before, after))
 
 
 def _aliases(rows: pl.DataFrame) -> pl.DataFrame:
     return (
-        rows.select("row_key", "name", pl.col("aliases").alias("alias"))
+        rows.select("list_id", "row_key", "name", pl.col("aliases").alias("alias"))
         .explode("alias")
         .drop_nulls("alias")
         .unique(["row_key", "alias"], maintain_order=True)
+    )
+
+
+def _changed(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Return cells that differ; rows of one key are taken together, as their order means nothing."""
+    found = _cells(before).join(_cells(after), on=["row_key", "column"], suffix="_after")
+    return (
+        found.filter(pl.col("value").ne_missing(pl.col("value_after")))
+        .select(
+            pl.col("list_id_after").alias("list_id"),
+            "row_key",
+            pl.col("name_after").alias("name"),
+            "column",
+            pl.col("value").alias("before"),
+            pl.col("value_after").alias("after"),
+        )
+        .sort("row_key", "column")
+    )
+
+
+def _cells(rows: pl.DataFrame) -> pl.DataFrame:
+    texts = [
+        pl.col(name).list.sort().list.join("; ") if isinstance(dtype, pl.List) else
+        pl.col(name).cast(pl.String)
+        for name, dtype in rows.schema.items()
+        if name in COMPARED
+    ]  # fmt: skip
+    return (
+        rows.select("list_id", "row_key", pl.col("name").alias("printed"), *texts)
+        .unpivot(COMPARED, index=["list_id", "row_key", "printed"], variable_name="column")
+        .with_columns(pl.when(pl.col("value") != "").then("value"))
+        .group_by("row_key", "column")
+        .agg(
+            pl.col("list_id").first(),
+            pl.col("printed").first().alias("name"),
+            pl.col("value").drop_nulls().unique().sort().str.join(" | "),
+        )
+        .with_columns(pl.when(pl.col("value") != "").then("value"))
     )
