@@ -159,7 +159,7 @@ def _check_header(file: str, header: tuple[str, ...]) -> None:
     unknown = sorted(set(header) - set(HEADERS[0]))
     lacking = sorted(set(LEGACY_HEADER) - set(header))
     what = [f"does not know {_some(unknown)}"] if unknown else []
-    what += [f"lacks {', '.join(lacking)}"] if lacking else []
+    what += [f"lacks {_some(lacking)}"] if lacking else []
     raise ListError(
         f"{file} has an unknown header",
         places=[Place(file, "; ".join(what) or "has its columns in another order", row=1)],
