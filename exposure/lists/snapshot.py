@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,12 @@ class Snapshot:
     def counts(self) -> dict[str, int]:
         """Return list → rows."""
         return dict(self.rows.group_by("list_id").len().sort("list_id").iter_rows())
+
+    def of_list(self, list_id: str) -> Snapshot:
+        """Return the rows and issues of one list. Issues of the file as a whole belong to each."""
+        rows = self.rows.filter(pl.col("list_id") == list_id)
+        own = pl.col("row").is_null() | pl.col("row").is_in(rows["source_row"].implode())
+        return replace(self, rows=rows, issues=self.issues.filter(own), stated_rows=None)
 
     def line(self, list_id: str) -> str:
         """Return what a report prints of the list it rests on."""

@@ -1,9 +1,11 @@
 """The editions of sanction lists that were read, kept for good: one folder an edition and list.
 
     <store>/<list id>/<edition date>-<12 hex of the file's SHA-256>/rows.parquet, issues.parquet, edition.json
+                                                                   /read-<date> for each later day of reading
 
 A folder is written aside and renamed when it is whole, so that a killed writer leaves nothing under its name and of
-two writers at once the first one stays. Nothing is ever changed or removed.
+two writers at once the first one stays. Nothing is ever changed or removed. The same file is never kept twice: that it
+was read again, and still was the newest, is an empty file with the day in its name.
 
 Point in time: an edition could have been known from the day it was published on, whenever somebody here came to read
 it (``known_on``: *could have been known*). So :meth:`Store.newest` goes by the date of the edition. What was really at
@@ -37,6 +39,7 @@ FORMAT = 1
 LIST_ID = re.compile(r"^[A-Z0-9][A-Z0-9\-]{0,31}$")
 _FOLDER = re.compile(r"^(\d{4}-\d{2}-\d{2})-([0-9a-f]{12})$")
 ASIDE = ".part-"
+AGAIN = "read-"
 
 
 class StoredEditions(dy.Schema):
@@ -45,7 +48,9 @@ class StoredEditions(dy.Schema):
     list_id = dy.String(primary_key=True)
     edition_date = dy.Date(primary_key=True)  # published; known from this day on
     sha256 = dy.String(primary_key=True, regex=r"^[0-9a-f]{64}$")  # of the file it came in
-    read_on = dy.Date()
+    read_on = dy.Date()  # first
+    sequence = dy.Int64(min=0)  # of two editions of one day, the one that was kept later counts
+    readings = dy.List(dy.Date())  # every day it was read, in order
     file = dy.String()
     layout = dy.String()
     bytes = dy.Int64(min=1)
@@ -88,7 +93,9 @@ class Store:
         schema = {name: column.dtype for name, column in StoredEditions.columns().items()}
         frame = pl.DataFrame(found, schema=schema, orient="row")
         return StoredEditions.validate(
-            frame.sort("list_id", "edition_date", "read_on", "sha256", maintain_order=True)
+            frame.sort(
+                "list_id", "edition_date", "read_on", "sequence", "sha256", maintain_order=True
+            )
         )
 
     def newest(
@@ -121,9 +128,15 @@ class Store:
         return self.load(held.row(-1, named=True)) if held.height else None
 
     def previous(self, edition: Snapshot, list_id: str) -> Snapshot | None:
-        """Return the newest edition of the same list and layout that was published before this one."""
+        """Return the newest edition of the same list and layout that was published no later than this one."""
         held = self._before(edition).filter(pl.col("list_id") == list_id)
         return self.load(held.row(-1, named=True)) if held.height else None
+
+    def held(self, snapshot: Snapshot, list_id: str) -> Snapshot | None:
+        """Return the edition that the same file gave before, under the day it was kept with."""
+        same = (pl.col("sha256") == snapshot.sha256) & (pl.col("list_id") == list_id)
+        held = self.editions().filter(same)
+        return self.load(held.row(0, named=True)) if held.height else None
 
     def load(self, edition: Mapping[str, Any]) -> Snapshot:
         """Read an edition back.
@@ -168,40 +181,68 @@ class Store:
         Returns
         -------
         tuple of str
-            The lists that are new. A file that lies in the store already adds nothing, so the same file twice gives
-            an empty tuple.
+            The lists that are new. A file that lies in the store already adds nothing but the day it was read again,
+            so the same file twice gives an empty tuple.
 
         Raises
         ------
         ListError
-            See :func:`~exposure.lists.snapshot.check_snapshot`; nothing is written.
+            See :meth:`check`; nothing is written.
         """
-        held = self.editions()
-        same = set(held.filter(pl.col("sha256") == snapshot.sha256)["list_id"])
-        wanted = [list_id for list_id in snapshot.counts() if list_id not in same]
-        if not wanted:
-            return ()
-        before = self.counts_before(snapshot)
-        check_counts(snapshot, {key: n for key, n in before.items() if key not in accept_fewer})
+        wanted = self.check(snapshot, accept_fewer=accept_fewer)
+        self._note_reading(snapshot, set(snapshot.counts()) - set(wanted))
+        before = self.counts_before(snapshot) if wanted else {}
         return tuple(
             list_id
             for list_id in wanted
             if _write(self.folder, snapshot, list_id, before if list_id in accept_fewer else {})
         )
 
-    def counts_before(self, snapshot: Snapshot) -> dict[str, int]:
-        """Return list → rows of the newest earlier edition in the same layout.
+    def check(self, snapshot: Snapshot, *, accept_fewer: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the lists of a file that the store lacks; nothing is written.
 
-        A later edition of a day counts as well: a file that is corrected the same day is compared with the first.
+        Raises
+        ------
+        ListError
+            If the file is cut or not what it says it is: see :func:`~exposure.lists.snapshot.check_snapshot`.
+        """
+        held = self.editions().filter(pl.col("sha256") == snapshot.sha256)
+        same = set(held["list_id"])
+        wanted = tuple(list_id for list_id in snapshot.counts() if list_id not in same)
+        if wanted:
+            before = self.counts_before(snapshot)
+            check_counts(snapshot, {key: n for key, n in before.items() if key not in accept_fewer})
+        return wanted
+
+    def _note_reading(self, snapshot: Snapshot, lists: Collection[str]) -> None:
+        """Note that editions were read once more, on a later day than before."""
+        for row in self.editions().iter_rows(named=True):
+            same = row["sha256"] == snapshot.sha256 and row["list_id"] in lists
+            if same and snapshot.read_on > row["readings"][-1]:
+                name = f"{AGAIN}{snapshot.read_on.isoformat()}"
+                (self.folder / row["folder"] / name).touch()
+
+    def counts_before(self, snapshot: Snapshot) -> dict[str, int]:
+        """Return list → rows of the newest edition of the same layout that was published no later.
+
+        A file that is corrected the same day is compared with the first.
         """
         newest = self._before(snapshot).group_by("list_id", maintain_order=True).last()
         return dict(newest.select("list_id", "rows").iter_rows())
 
     def _before(self, snapshot: Snapshot) -> pl.DataFrame:
-        return self.editions().filter(
+        held = self.editions().filter(
             (pl.col("edition_date") <= snapshot.edition_date)
             & (pl.col("layout") == snapshot.layout)
-            & (pl.col("sha256") != snapshot.sha256)
+        )
+        # what was read after it is no edition before it: two files of one day
+        place = held.with_row_index("at").filter(pl.col("sha256") == snapshot.sha256)
+        first = place.group_by("list_id").agg(pl.col("at").min())
+        return (
+            held.with_row_index("at")
+            .join(first, on="list_id", how="left", suffix="_own", maintain_order="left")
+            .filter(pl.col("at_own").is_null() | (pl.col("at") < pl.col("at_own")))
+            .drop("at", "at_own")
         )
 
 
@@ -213,8 +254,8 @@ def _write(store: Path, snapshot: Snapshot, list_id: str, accepted: Mapping[str,
             places=[Place(snapshot.file, "needs capitals, digits and hyphens", value=list_id)],
             cure="the layout of the list changed: read it before you rely on it",
         )
-    rows = snapshot.rows.filter(pl.col("list_id") == list_id)
-    issues = _issues_of(snapshot, rows)
+    edition = snapshot.of_list(list_id)
+    rows, issues = edition.rows, edition.issues
     if list_id in accepted:
         message = f"{list_id} has {rows.height} rows and had {accepted[list_id]}: accepted as right"
         issues = concat_issues(
@@ -245,18 +286,13 @@ def _write(store: Path, snapshot: Snapshot, list_id: str, accepted: Mapping[str,
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _issues_of(snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the issues of a list's rows, and those of the file as a whole."""
-    own = pl.col("row").is_in(rows["source_row"].implode())
-    return snapshot.issues.filter(pl.col("row").is_null() | own)
-
-
 def _facts(snapshot: Snapshot, list_id: str, rows: int, folder: Path) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "list_id": list_id,
         "edition_date": snapshot.edition_date.isoformat(),
         "read_on": snapshot.read_on.isoformat(),
+        "sequence": sum(1 for path in folder.parent.iterdir() if _FOLDER.match(path.name)),
         "file": snapshot.file,
         "layout": snapshot.layout,
         "sha256": snapshot.sha256,
@@ -271,11 +307,19 @@ def _facts(snapshot: Snapshot, list_id: str, rows: int, folder: Path) -> dict[st
 def _read_edition(store: Path, folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads((folder / EDITION).read_text(encoding="utf-8"))
-        kept = {name: facts[name] for name in StoredEditions.columns() if name != "folder"}
+        kept = {
+            name: facts[name]
+            for name in StoredEditions.columns()
+            if name not in {"folder", "readings"}
+        }
         days = {name: date.fromisoformat(facts[name]) for name in ("edition_date", "read_on")}
+        again = {
+            date.fromisoformat(path.name.removeprefix(AGAIN)) for path in folder.glob(f"{AGAIN}*")
+        }
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise _damaged(folder, EDITION, "is missing or not as it was written") from fault
-    return kept | days | {"folder": folder.relative_to(store).as_posix()}
+    more = {"readings": sorted({days["read_on"], *again})}
+    return kept | days | more | {"folder": folder.relative_to(store).as_posix()}
 
 
 def _frame(folder: Path, name: str, schema: type[dy.Schema]) -> pl.DataFrame:

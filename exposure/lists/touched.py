@@ -102,7 +102,9 @@ def touched_links(links: pl.DataFrame, new: Snapshot, found: Changes | None = No
         names = _Names.of(new.rows.filter(pl.col("list_id") == list_id))
         for link in _open(links, list_id, new.edition_date).iter_rows(named=True):
             for change, detail in _what_happened(link, names, new, found):
-                kept = {name: link[name] for name in TouchedLinks.columns() if name in link}
+                kept: dict[str, object] = {
+                    name: link[name] for name in TouchedLinks.columns() if name in link
+                }
                 out.append(kept | {"change": change, "detail": detail})
     schema = {name: column.dtype for name, column in TouchedLinks.columns().items()}
     order = ["row left", "row has another key", "alias removed", "row changed"]

@@ -6,7 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from exposure.errors import ListError, Place
@@ -59,8 +59,8 @@ def parse_xml(path: Path, content: bytes) -> Any:
     """
     try:
         _refuse_unsafe(content)
-        return ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as fault:
+        return ET.fromstring(content)
+    except (ET.ParseError, ValueError, LookupError) as fault:
         raise ListError(
             f"{path.name} is no proper XML",
             places=[Place(path.name, str(fault) or type(fault).__name__)],

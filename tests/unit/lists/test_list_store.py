@@ -98,6 +98,26 @@ def test_the_same_file_twice_adds_nothing(tmp_path):
     assert store.editions().height == 1
 
 
+def test_a_file_that_is_read_again_is_known_to_be_the_newest_still(tmp_path):
+    store = Store(tmp_path)
+    store.add(edition(names(5), FIRST, read_on=SECOND))
+    store.add(edition(names(5), FIRST, read_on=date(2026, 8, 20)))
+    store.add(edition(names(5), FIRST, read_on=date(2026, 8, 10)))  # an earlier day tells nothing
+
+    (row,) = store.editions().to_dicts()
+    assert (row["read_on"], row["readings"]) == (SECOND, [SECOND, date(2026, 8, 20)])
+
+
+def test_of_two_files_of_a_day_the_later_one_counts(tmp_path):
+    store = Store(tmp_path)
+    for content in (b"9", b"1", b"5"):  # whatever their hashes are
+        store.add(edition(names(5, content.decode()), SECOND, content=content))
+
+    newest = store.newest("EL", SECOND)
+    assert newest.rows["name"].to_list()[-1] == "5"
+    assert store.previous(newest, "EL").rows["name"].to_list()[-1] == "1"
+
+
 def test_what_changed_against_the_edition_before(tmp_path):
     store = Store(tmp_path)
     store.add(edition(names(60)))
