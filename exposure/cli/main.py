@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from exposure.cli import catalogue, demo, explain, health, init, portfolio, report, risk
+from exposure.cli import catalogue, demo, explain, health, init, portfolio, report, risk, screen
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -57,6 +57,7 @@ demo.register(app)
 init.register(app)
 portfolio.register(app)
 report.register(app)
+screen.register(app)
 explain.register(app)
 catalogue.register(app)
 risk.register(app)
