@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from exposure.cli import coverage, research
+from exposure.cli import coverage, lists, research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
             "Examples:\n\n  exposure doctor\n\n  exposure doctor --json"
         ),
     )(doctor_command)
-    data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Content checks.")
+    data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Content and lists.")
     data.command(
         name="check",
         help=(
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     )(data_check_command)
     data.command(name="next", help=research.HELP)(research.next_command)
     data.command(name="coverage", help=coverage.HELP)(coverage.coverage_command)
+    lists.register(data)
     app.add_typer(data, name="data")
     method = typer.Typer(
         no_args_is_help=True, rich_markup_mode=None, help="Acceptance cases of the method."

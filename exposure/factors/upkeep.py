@@ -18,6 +18,7 @@ from exposure.factors.definitions import FactorDefinition
 from exposure.factors.evidence import FLOW, aged_interval, resolve, visible
 from exposure.factors.orphans import Issue, orphans
 from exposure.factors.scoring import reviews_due
+from exposure.lists.ages import newest_editions
 from exposure.lists.snapshot import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
 from exposure.lists.status import LISTS
 from exposure.schemas import issue, issues_frame
@@ -100,7 +101,7 @@ def _reviews(catalog: Catalog, as_of: date) -> list[Issue]:
 
 def _editions(catalog: Catalog, as_of: date) -> list[Issue]:
     found: list[Issue] = []
-    for row in catalog.editions.filter(pl.col("known_on") <= as_of).iter_rows(named=True):
+    for row in newest_editions(catalog.editions, as_of).iter_rows(named=True):
         age = (as_of - row["edition_date"]).days
         if row["list_id"] in LISTS and age > WARN_AFTER_DAYS:
             refuse = REFUSE_AFTER_DAYS.get(row["list_id"])

@@ -38,8 +38,8 @@ def list_ages(stored: pl.DataFrame, reviewed: pl.DataFrame, as_of: date) -> pl.D
         :class:`~exposure.lists.snapshot.Editions` of the content: for lists that the store lacks, such as 1260H, which
         has no official data file.
     as_of
-        Editions published later are not there yet. Age counts from the last reading by this day; for an edition that
-        was read only later, from its day of publication.
+        Editions published later are not there yet. Age counts from the last day on which the edition was seen to be
+        the newest: the day it was fetched from the agency, else its day of publication.
 
     Returns
     -------
@@ -48,11 +48,11 @@ def list_ages(stored: pl.DataFrame, reviewed: pl.DataFrame, as_of: date) -> pl.D
     """
     known = stored.filter(pl.col("edition_date") <= as_of)
     newest = known.group_by("list_id", maintain_order=True).last()
-    by_then = pl.col("readings").list.eval(pl.element().filter(pl.element() <= as_of)).list.max()
+    by_then = pl.col("seen_on").list.eval(pl.element().filter(pl.element() <= as_of)).list.max()
     held = newest.select(
         "list_id",
         "edition_date",
-        pl.max_horizontal(by_then, "edition_date").alias("read_on"),
+        by_then.alias("seen_on"),
         pl.lit("store").alias("origin"),
         "rows",
         "sha256",
@@ -61,7 +61,7 @@ def list_ages(stored: pl.DataFrame, reviewed: pl.DataFrame, as_of: date) -> pl.D
     content = newest_editions(reviewed, as_of).select(
         "list_id",
         "edition_date",
-        pl.col("edition_date").alias("read_on"),
+        pl.col("edition_date").alias("seen_on"),
         pl.lit("content").alias("origin"),
         "rows",
     )
@@ -72,7 +72,7 @@ def list_ages(stored: pl.DataFrame, reviewed: pl.DataFrame, as_of: date) -> pl.D
     frame = (
         pl.concat([held, rest], how="diagonal")
         .with_columns(
-            (pl.lit(as_of) - pl.col("read_on")).dt.total_days().alias("days"),
+            (pl.lit(as_of) - pl.col("seen_on")).dt.total_days().alias("days"),
             limits.alias("refuse_after"),
         )
         .with_columns(

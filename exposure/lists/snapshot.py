@@ -71,7 +71,7 @@ class Snapshot:
     edition_date
         The date the content shows.
     read_on
-        The day the file was fetched.
+        The day the file was read here.
     address
         Where it was fetched from.
     stated_rows
@@ -79,6 +79,8 @@ class Snapshot:
     layout
         Which official layout the file has (``csl``, ``sdn``, ``cons``, ``ecfr-4``, ...): only editions of one layout
         are compared row by row, as each prints names and keys in its own way.
+    fetched_on
+        A later day on which the agency still published this file; None where nobody looked.
     """
 
     file: str
@@ -91,6 +93,15 @@ class Snapshot:
     issues: pl.DataFrame
     stated_rows: int | None = None
     layout: str = ""
+    fetched_on: date | None = None
+
+    @property
+    def current_on(self) -> date:
+        """The last day on which this was the newest edition for all we know.
+
+        An old file does not grow young by being read today: without a look at the agency it is the day of publication.
+        """
+        return max(self.edition_date, self.fetched_on or self.edition_date)
 
     def counts(self) -> dict[str, int]:
         """Return list → rows."""
@@ -312,7 +323,7 @@ def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
 
 
 def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
-    """Warn of a list that was last read more than a week ago.
+    """Warn of a list of which nobody has seen the newest edition for a week.
 
     Parameters
     ----------
@@ -324,18 +335,18 @@ def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
     StaleData
         After 30 days for SDN and the Entity List, 120 for 1260H.
     """
-    age = (today - new.read_on).days
+    age = (today - new.current_on).days
     out: list[dict[str, object]] = []
     for list_id in new.counts():
         limit = REFUSE_AFTER_DAYS.get(list_id)
         if limit is not None and age > limit:
             raise StaleData(
-                f"list {list_id} was last read {age} days ago; {limit} are allowed",
-                places=[Place(new.file, f"read on {new.read_on.isoformat()}")],
+                f"list {list_id} was last seen {age} days ago; {limit} are allowed",
+                places=[Place(new.file, f"edition {new.edition_date.isoformat()}")],
                 cure="exposure data refresh",
             )
         if age > WARN_AFTER_DAYS:
-            message = f"list {list_id} was last read {age} days ago"
+            message = f"list {list_id} was last seen {age} days ago"
             out.append(
                 issue("warning", new.file, "list_is_old", message, cure="exposure data refresh")
             )

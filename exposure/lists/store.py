@@ -1,11 +1,11 @@
 """The editions of sanction lists that were read, kept for good: one folder an edition and list.
 
     <store>/<list id>/<edition date>-<12 hex of the file's SHA-256>/rows.parquet, issues.parquet, edition.json
-                                                                   /read-<date> for each later day of reading
+                                                                   /seen-<date> for each later day it was fetched
 
 A folder is written aside and renamed when it is whole, so that a killed writer leaves nothing under its name and of
 two writers at once the first one stays. Nothing is ever changed or removed. The same file is never kept twice: that it
-was read again, and still was the newest, is an empty file with the day in its name.
+was fetched again, and so still was the newest, is an empty file with the day in its name.
 
 Point in time: an edition could have been known from the day it was published on, whenever somebody here came to read
 it (``known_on``: *could have been known*). So :meth:`Store.newest` goes by the date of the edition. What was really at
@@ -39,7 +39,7 @@ FORMAT = 1
 LIST_ID = re.compile(r"^[A-Z0-9][A-Z0-9\-]{0,31}$")
 _FOLDER = re.compile(r"^(\d{4}-\d{2}-\d{2})-([0-9a-f]{12})$")
 ASIDE = ".part-"
-AGAIN = "read-"
+SEEN = "seen-"
 
 
 class StoredEditions(dy.Schema):
@@ -50,7 +50,9 @@ class StoredEditions(dy.Schema):
     sha256 = dy.String(primary_key=True, regex=r"^[0-9a-f]{64}$")  # of the file it came in
     read_on = dy.Date()  # first
     sequence = dy.Int64(min=0)  # of two editions of one day, the one that was kept later counts
-    readings = dy.List(dy.Date())  # every day it was read, in order
+    seen_on = dy.List(
+        dy.Date()
+    )  # days on which it was the newest: published, then each day it was fetched
     file = dy.String()
     layout = dy.String()
     bytes = dy.Int64(min=1)
@@ -132,6 +134,39 @@ class Store:
         held = self._before(edition).filter(pl.col("list_id") == list_id)
         return self.load(held.row(-1, named=True)) if held.height else None
 
+    def edition(self, list_id: str, day: date | None = None) -> Snapshot:
+        """Return the edition of a day, or the newest.
+
+        Raises
+        ------
+        ListError
+            If the store has none, with the days it has.
+        """
+        held = self.editions().filter(pl.col("list_id") == list_id)
+        return self.load(_of_day(held, list_id, day).row(-1, named=True))
+
+    def before(self, edition: Snapshot, list_id: str, day: date | None = None) -> Snapshot:
+        """Return the edition of a day, or the one before in the same layout, to compare another with.
+
+        Raises
+        ------
+        ListError
+            If the store has none, with the days it has.
+        """
+        held = self.editions().filter(pl.col("list_id") == list_id)
+        if day is None:
+            previous = self.previous(edition, list_id)
+            if previous is not None:
+                return previous
+            raise ListError(
+                f"no edition of {list_id} before {edition.edition_date.isoformat()} has the same layout",
+                places=[Place(list_id, f"is held of {_days(held)}")],
+                cure="name the earlier edition: --from YYYY-MM-DD",
+            )
+        found = _of_day(held, list_id, day)
+        alike = found.filter(pl.col("layout") == edition.layout)
+        return self.load((alike if alike.height else found).row(-1, named=True))
+
     def held(self, snapshot: Snapshot, list_id: str) -> Snapshot | None:
         """Return the edition that the same file gave before, under the day it was kept with."""
         same = (pl.col("sha256") == snapshot.sha256) & (pl.col("list_id") == list_id)
@@ -166,6 +201,7 @@ class Store:
             issues=_frame(folder, ISSUES, DataIssues),
             stated_rows=None,  # counts the whole file, of which this is one list
             layout=edition["layout"],
+            fetched_on=edition["seen_on"][-1],
         )
 
     def add(self, snapshot: Snapshot, *, accept_fewer: Collection[str] = ()) -> tuple[str, ...]:
@@ -181,8 +217,8 @@ class Store:
         Returns
         -------
         tuple of str
-            The lists that are new. A file that lies in the store already adds nothing but the day it was read again,
-            so the same file twice gives an empty tuple.
+            The lists that are new. A file that lies in the store already adds nothing but the day it was fetched
+            again, so the same file twice gives an empty tuple.
 
         Raises
         ------
@@ -190,13 +226,14 @@ class Store:
             See :meth:`check`; nothing is written.
         """
         wanted = self.check(snapshot, accept_fewer=accept_fewer)
-        self._note_reading(snapshot, set(snapshot.counts()) - set(wanted))
         before = self.counts_before(snapshot) if wanted else {}
-        return tuple(
+        new = tuple(
             list_id
             for list_id in wanted
             if _write(self.folder, snapshot, list_id, before if list_id in accept_fewer else {})
         )
+        self._note_day(snapshot)
+        return new
 
     def check(self, snapshot: Snapshot, *, accept_fewer: Collection[str] = ()) -> tuple[str, ...]:
         """Return the lists of a file that the store lacks; nothing is written.
@@ -214,12 +251,14 @@ class Store:
             check_counts(snapshot, {key: n for key, n in before.items() if key not in accept_fewer})
         return wanted
 
-    def _note_reading(self, snapshot: Snapshot, lists: Collection[str]) -> None:
-        """Note that editions were read once more, on a later day than before."""
-        for row in self.editions().iter_rows(named=True):
-            same = row["sha256"] == snapshot.sha256 and row["list_id"] in lists
-            if same and snapshot.read_on > row["readings"][-1]:
-                name = f"{AGAIN}{snapshot.read_on.isoformat()}"
+    def _note_day(self, snapshot: Snapshot) -> None:
+        """Note the day on which the agency still published a file."""
+        if snapshot.fetched_on is None:
+            return
+        same = self.editions().filter(pl.col("sha256") == snapshot.sha256)
+        for row in same.iter_rows(named=True):
+            if snapshot.fetched_on > row["seen_on"][-1]:
+                name = f"{SEEN}{snapshot.fetched_on.isoformat()}"
                 (self.folder / row["folder"] / name).touch()
 
     def counts_before(self, snapshot: Snapshot) -> dict[str, int]:
@@ -244,6 +283,23 @@ class Store:
             .filter(pl.col("at_own").is_null() | (pl.col("at") < pl.col("at_own")))
             .drop("at", "at_own")
         )
+
+
+def _of_day(held: pl.DataFrame, list_id: str, day: date | None) -> pl.DataFrame:
+    found = held if day is None else held.filter(pl.col("edition_date") == day)
+    if found.is_empty():
+        which = "no edition" if day is None else f"no edition of {day.isoformat()}"
+        raise ListError(
+            f"the store has {which} of list {list_id!r}",
+            places=[Place(list_id, f"is held of {_days(held)}")] if held.height else [],
+            cure="exposure data lists   (shows what is held)",
+        )
+    return found
+
+
+def _days(held: pl.DataFrame) -> str:
+    days = [day.isoformat() for day in held["edition_date"].unique().sort()]
+    return ", ".join(days)
 
 
 def _write(store: Path, snapshot: Snapshot, list_id: str, accepted: Mapping[str, int]) -> bool:
@@ -310,15 +366,15 @@ def _read_edition(store: Path, folder: Path) -> dict[str, Any]:
         kept = {
             name: facts[name]
             for name in StoredEditions.columns()
-            if name not in {"folder", "readings"}
+            if name not in {"folder", "seen_on"}
         }
         days = {name: date.fromisoformat(facts[name]) for name in ("edition_date", "read_on")}
         again = {
-            date.fromisoformat(path.name.removeprefix(AGAIN)) for path in folder.glob(f"{AGAIN}*")
+            date.fromisoformat(path.name.removeprefix(SEEN)) for path in folder.glob(f"{SEEN}*")
         }
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise _damaged(folder, EDITION, "is missing or not as it was written") from fault
-    more = {"readings": sorted({days["read_on"], *again})}
+    more = {"seen_on": sorted({days["edition_date"], *again})}
     return kept | days | more | {"folder": folder.relative_to(store).as_posix()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def read_list_files(
     *,
     read_on: date,
     edition_date: date | None = None,
+    fetched_on: date | None = None,
     address: str = "",
 ) -> tuple[Snapshot, ...]:
     """Read list files of any official layout.
@@ -65,9 +66,11 @@ def read_list_files(
         Screening list (CSV, JSON), SDN.CSV or CONS_PRIM.CSV with their ADD, ALT and COMMENTS files, SDN.XML, part 744
         of the eCFR. In any order and under any name.
     read_on
-        The day the files were fetched.
+        The day on which they are read.
     edition_date
         The day of publication, for files that don't state it: all but SDN.XML and the JSON edition.
+    fetched_on
+        The day on which the agency published these files as its newest, if somebody looked.
 
     Returns
     -------
@@ -111,7 +114,7 @@ def read_list_files(
                     address=address,
                 )
             )
-    return tuple(found)
+    return tuple(replace(snapshot, fetched_on=fetched_on) for snapshot in found)
 
 
 def recognise(path: Path) -> _File:

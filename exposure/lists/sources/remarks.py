@@ -18,6 +18,7 @@ from exposure.schemas import issue
 
 LISTED, EFFECTIVE, DIVEST = "Listing", "Effective", "Purchase/Sales For Divestment"
 FIXED_WORDS = ("Equity Ticker", "ISIN", "(CMIC)", "(USCC)")
+ISIN_LENGTH = 12
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATED = re.compile(rf"^({LISTED}|{EFFECTIVE}|{DIVEST}) Date \(CMIC\)(.*)$", re.DOTALL)
 _DAY = re.compile(r"^(\d{1,2}) (\w{3}) (\d{4})$")
@@ -63,7 +64,9 @@ def read_remarks(
                 said.listing_ids.append(listing)
         elif text.startswith("ISIN "):
             code = _TRAILING.sub("", text.removeprefix("ISIN ")).strip()
-            if not isin.is_valid(code):
+            if len(code) != ISIN_LENGTH:
+                note("warning", "isin_malformed", f"has {len(code)} characters; not used", code)
+            elif not isin.is_valid(code):
                 note("warning", "isin_check_digit", "the check digit is wrong; not used", code)
             elif code not in said.isins:
                 said.isins.append(code)

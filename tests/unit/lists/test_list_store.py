@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -98,14 +99,17 @@ def test_the_same_file_twice_adds_nothing(tmp_path):
     assert store.editions().height == 1
 
 
-def test_a_file_that_is_read_again_is_known_to_be_the_newest_still(tmp_path):
-    store = Store(tmp_path)
-    store.add(edition(names(5), FIRST, read_on=SECOND))
-    store.add(edition(names(5), FIRST, read_on=date(2026, 8, 20)))
-    store.add(edition(names(5), FIRST, read_on=date(2026, 8, 10)))  # an earlier day tells nothing
+def test_a_file_that_is_fetched_again_is_known_to_be_the_newest_still(tmp_path):
+    store, file = Store(tmp_path), edition(names(5), FIRST, read_on=SECOND)
+    store.add(file)  # from a folder: nobody looked at the agency
+    assert store.newest("EL", SECOND).current_on == FIRST
+
+    store.add(replace(file, fetched_on=date(2026, 8, 20)))
+    store.add(replace(file, fetched_on=date(2026, 8, 10)))  # an earlier day tells nothing
 
     (row,) = store.editions().to_dicts()
-    assert (row["read_on"], row["readings"]) == (SECOND, [SECOND, date(2026, 8, 20)])
+    assert (row["read_on"], row["seen_on"]) == (SECOND, [FIRST, date(2026, 8, 20)])
+    assert store.newest("EL", SECOND).current_on == date(2026, 8, 20)
 
 
 def test_of_two_files_of_a_day_the_later_one_counts(tmp_path):
