@@ -52,7 +52,11 @@ def projected_records(path: Path = PROJECTION) -> list[dict[str, Any]]:
 
 def synthetic_records(count: int = 26_000) -> list[dict[str, Any]]:
     """Return as many records of the same lengths and repetitions, made up: for speed, not for facts."""
-    marks = ("(See §744.11 of the EAR)", "(See §§ 734.9(e)(2) and 744.11 of the EAR)4", "See § 734.9(g),3")
+    marks = (
+        "(See §744.11 of the EAR)",
+        "(See §§ 734.9(e)(2) and 744.11 of the EAR)4",
+        "See § 734.9(g),3",
+    )
     return [
         {
             "id": f"{at:056x}",
@@ -101,4 +105,6 @@ def _cell(value: Any) -> str:
 
 
 def _joined(item: Any) -> str:
-    return ", ".join(str(part) for part in item.values() if part) if isinstance(item, dict) else item
+    return (
+        ", ".join(str(part) for part in item.values() if part) if isinstance(item, dict) else item
+    )

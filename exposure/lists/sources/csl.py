@@ -51,7 +51,8 @@ LEGACY_HEADER = (
 HEADERS = (("_id", *LEGACY_HEADER), LEGACY_HEADER)
 LIST_IDS = {"CMIC": "NS-CMIC"}  # where our word is not the code of the file
 _CODE = re.compile(r"\(([A-Z\-]+)(?: List)?\)")
-_COUNTRY = re.compile(r"(?:^|,\s*)([A-Z]{2})$")
+COUNTRY_WORDS = {"PRC": "CN"}  # where a country stands without its code
+_COUNTRY = re.compile(r"(?:^|,\s*)([A-Z]{2}|PRC)$")
 
 JSON_ONLY = ("id", "country", "score")  # fields that stand in no CSV and that nothing here needs
 CITED = "EL"  # the list whose citations and footnotes other rooms read
@@ -223,13 +224,20 @@ def _rows(table: _Table, issues: list[dict[str, object]]) -> dict[str, Sequence[
         if list_id == CITED:
             _doubts(table, at, names[at], cited[at], footnotes[at][1], requirements[at], issues)
     said = _remarks(table, names, issues)
+    countries = _by_cell(table.cells("addresses"), _countries)
+    for at, (cell, found) in enumerate(zip(table.cells("addresses"), countries, strict=True)):
+        if cell and not found:
+            message = f"{names[at]}: no address ends with the code of a country"
+            issues.append(
+                issue("info", table.file, "country_unknown", message, row=table.lines[at])
+            )
     return {
         "list_id": lists,
         "row_key": _keys(table, lists, names, [citations for citations, _ in cited]),
         "name": names,
         "kind": by_text(table.texts("type"), lambda text: text.lower() or None),
         "aliases": aliases,
-        "countries": _by_cell(table.cells("addresses"), _countries),
+        "countries": countries,
         "citations": [citations for citations, _ in cited],
         "footnotes": [marks for marks, _ in footnotes],
         "requirement": [text or None for text in requirements],
@@ -359,7 +367,9 @@ def _by_cell(cells: Sequence[Any], read: Any) -> list[list[str]]:
 def _values(cell: str | list[Any]) -> list[str]:
     if isinstance(cell, str):
         return split_values(cell)
-    return list(dict.fromkeys(name for item in cell if (name := clean_name(str(item or "")))))
+    # an item of the JSON edition may itself be two values that somebody joined
+    found = (name for item in cell for name in split_values(str(item or "")))
+    return list(dict.fromkeys(found))
 
 
 def _countries(cell: str | list[Any]) -> list[str]:
@@ -369,9 +379,10 @@ def _countries(cell: str | list[Any]) -> list[str]:
 def _found_countries(cell: str | list[Any]) -> Iterator[str]:
     if isinstance(cell, str):
         parts = (clean_name(part) for part in cell.split(";"))
-        yield from (match.group(1) for part in parts if (match := _COUNTRY.search(part)))
-        return
-    for item in cell:
-        country = str(item.get("country") or "") if isinstance(item, Mapping) else ""
-        if country:
-            yield country
+    else:
+        parts = (
+            clean_name(str(item.get("country") or "")) for item in cell if isinstance(item, dict)
+        )
+    for part in parts:
+        if match := _COUNTRY.search(part):
+            yield COUNTRY_WORDS.get(match.group(1), match.group(1))
