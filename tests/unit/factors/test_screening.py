@@ -48,10 +48,18 @@ def test_what_matters_comes_first(found):
 def test_a_line_says_relation_row_rule_day_and_what_follows(found):
     sugon, inspur = row(found, "sugon", "NS-CMIC"), row(found, "inspur", "EL")
 
-    assert (sugon["relation"], sugon["us_person"], sugon["sell_by"]) == ("self", "no", date(2022, 12, 16))
+    assert (sugon["relation"], sugon["us_person"], sugon["sell_by"]) == (
+        "self",
+        "no",
+        date(2022, 12, 16),
+    )
     assert "2022-02-14" in sugon["meaning_en"]
     assert "2022-02-14" in sugon["meaning_zh"]
-    assert (inspur["status"], inspur["relation"], inspur["us_person"]) == ("related", "parent", "yes")
+    assert (inspur["status"], inspur["relation"], inspur["us_person"]) == (
+        "related",
+        "parent",
+        "yes",
+    )
     assert inspur["citation"] == "88 FR 13675"
     assert inspur["since"] == date(2023, 3, 2)
     assert "Inspur Group" in inspur["meaning_en"]
@@ -145,7 +153,11 @@ def test_inspur_digital_follows_the_windows_of_the_affiliates_rule(
         pl.lit("inspur_digital").alias("issuer_id"), pl.lit("0596.HK").alias("listing_id")
     )
 
-    answer = row(screen(replace(book, holdings=held), catalog, date.fromisoformat(day)), "inspur_digital", "EL")
+    answer = row(
+        screen(replace(book, holdings=held), catalog, date.fromisoformat(day)),
+        "inspur_digital",
+        "EL",
+    )
 
     assert (answer["status"], answer["us_person"]) == (status, us_person)
 

@@ -38,12 +38,12 @@ def load(tmp_path, text: str):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("us_person = \"yes\"", "us_person = \"maybe\""), "us_person"),
-        (("relation = \"self\"", "relation = \"cousin\""), "relation"),
-        (("{since}\"\nen", "{until}\"\nen"), "blank"),
-        (("list = \"EL\"", "list = \"XX\""), "names the list"),
-        (("ownership_rule = \"windows\"", "ownership_rule = \"sometimes\""), "ownership rule"),
-        (("us_person = \"yes\"", "us_persons = \"yes\""), "unknown key"),
+        (('us_person = "yes"', 'us_person = "maybe"'), "us_person"),
+        (('relation = "self"', 'relation = "cousin"'), "relation"),
+        (('{since}"\nen', '{until}"\nen'), "blank"),
+        (('list = "EL"', 'list = "XX"'), "names the list"),
+        (('ownership_rule = "windows"', 'ownership_rule = "sometimes"'), "ownership rule"),
+        (('us_person = "yes"', 'us_persons = "yes"'), "unknown key"),
     ],
 )
 def test_a_slip_is_named(tmp_path, change, message):
@@ -65,14 +65,18 @@ def test_every_link_in_the_content_has_its_sentence(catalog):
     own = accepted.filter(pl.col("relation") == "self").select("list_id", "mechanism").unique()
     known = catalog.meanings.sentences
 
-    assert [key for key in own.sort("list_id", "mechanism").rows() if (*key, "self") not in known] == []
+    assert [
+        key for key in own.sort("list_id", "mechanism").rows() if (*key, "self") not in known
+    ] == []
     related = set(accepted.filter(pl.col("relation") != "self")["list_id"])
     assert {key[0] for key in known if key[2] == "affiliate"} >= related
 
 
 def test_the_last_day_to_sell_is_the_one_that_ofac_prints(catalog):
     links = catalog.list_links.filter(
-        (pl.col("list_id") == "NS-CMIC") & (pl.col("mechanism") == "listing") & (pl.col("relation") == "self")
+        (pl.col("list_id") == "NS-CMIC")
+        & (pl.col("mechanism") == "listing")
+        & (pl.col("relation") == "self")
     )
     days = catalog.meanings.lists["NS-CMIC"].sell_within_days
 

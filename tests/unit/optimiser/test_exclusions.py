@@ -78,7 +78,9 @@ def test_a_mandate_may_exclude_any_list(book, catalog, risk, mandate):
     plan = rebalance(book, catalog, mandate=mandate('["EL"]'), risk=risk)
 
     found = targets(plan)
-    assert {name for name in ("603019.SH", "688041.SH", "688256.SH", "688981.SH") if found[name] > 1e-9} == set()
+    assert {
+        name for name in ("603019.SH", "688041.SH", "688256.SH", "688981.SH") if found[name] > 1e-9
+    } == set()
     assert found["000977.SZ"] > 0.01  # its parent is listed, not itself
     subjects = plan.trades.filter(pl.col("reason_code") == "exclusion")["reason_subject"]
     assert set(subjects) == {"EL"}
@@ -110,7 +112,8 @@ def test_what_blocked_parties_own_half_of_is_excluded_too(catalog, mandate):
         pl.lit(date(2025, 1, 5)).alias("known_on"),
     )
     owned = replace(
-        catalog, master=replace(catalog.master, ownership=pl.concat([catalog.master.ownership, stake]))
+        catalog,
+        master=replace(catalog.master, ownership=pl.concat([catalog.master.ownership, stake])),
     )
 
     found = barred_by_lists(owned, mandate(us_person=True), ["talkweb"], DAY)
@@ -130,7 +133,8 @@ def test_a_stake_that_is_not_known_is_not_bought(catalog, mandate):
         pl.lit(date(2025, 1, 5)).alias("known_on"),
     )
     owned = replace(
-        catalog, master=replace(catalog.master, ownership=pl.concat([catalog.master.ownership, stake]))
+        catalog,
+        master=replace(catalog.master, ownership=pl.concat([catalog.master.ownership, stake])),
     )
 
     found = barred_by_lists(owned, mandate(us_person=True), ["talkweb"], DAY)
