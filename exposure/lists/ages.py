@@ -15,9 +15,7 @@ class ListAges(dy.Schema):
 
     list_id = dy.String(primary_key=True)
     edition_date = dy.Date()
-    read_on = (
-        dy.Date()
-    )  # last reading by that day; the day of publication if all readings are later, or content
+    seen_on = dy.Date()  # the last day by then on which it was seen to be the newest
     days = dy.Int64(min=0)  # since then
     refuse_after = dy.Int64(nullable=True)  # null: old is only warned of
     state = dy.String(regex=r"^(ok|warn|refuse)$")
