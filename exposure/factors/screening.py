@@ -24,6 +24,7 @@ from exposure.lists.status import LISTS
 from exposure.portfolios.holdings import Book
 
 CLIFF_DAYS = 90
+NEWS_DAYS = 7
 RELIEF, SCHEDULED = "relief", "scheduled_cliff"  # say a second time what the act itself says
 STATUS_ORDER = ("listed", "related", "unresolved", "not_on_list")
 LIST_ORDER = ("SDN", "NS-CMIC", "EL", "1260H", "DPL", "MEU", "UVL", "FCC", "SHTC", "UEL")
@@ -103,6 +104,15 @@ class Cliffs(dy.Schema):
     instrument = dy.String()
 
 
+class ListNews(dy.Schema):
+    """An issuer of the portfolio whose answer on a list is another one than some days ago."""
+
+    issuer_id = dy.String(primary_key=True)
+    list_id = dy.String(primary_key=True)
+    before = dy.String(nullable=True)  # the sentence of then; null: the list was not asked about
+    now = dy.String()
+
+
 @dataclass(frozen=True, slots=True)
 class ScreenResult:
     """The answer of :func:`screen`.
@@ -117,13 +127,17 @@ class ScreenResult:
         :class:`ListEditions`, one footer line a list.
     cliffs
         :class:`Cliffs` of the next 90 days.
+    news
+        :class:`ListNews` since ``news_since``.
     """
 
     as_of: date
+    news_since: date
     rows: pl.DataFrame
     suppliers: pl.DataFrame
     editions: pl.DataFrame
     cliffs: pl.DataFrame
+    news: pl.DataFrame
 
     def listed(self) -> pl.DataFrame:
         """Return the lines of issuers that are themselves on a list."""
@@ -137,6 +151,8 @@ class ScreenResult:
             "suppliers": self.suppliers.to_dicts(),
             "editions": self.editions.to_dicts(),
             "cliffs": self.cliffs.to_dicts(),
+            "news_since": self.news_since,
+            "news": self.news.to_dicts(),
             "note": DISCLAIMER,
         }
 
@@ -147,6 +163,7 @@ def screen(
     as_of: date | None = None,
     *,
     lists: Sequence[str] | None = None,
+    news_since: date | None = None,
 ) -> ScreenResult:
     """Say who of a portfolio is on which list, by what relation, since when, and what that means for a holder.
 
@@ -160,6 +177,8 @@ def screen(
     lists
         Lists to ask about; by default SDN, NS-CMIC, Entity List and 1260H, and any other list where a link is in
         force.
+    news_since
+        Answers that differ from those of this day are news; by default a week ago.
 
     Raises
     ------
@@ -179,12 +198,15 @@ def screen(
     asked = list(dict.fromkeys(lists or LISTS))
     statuses = list_status_at(catalog, day, None if lists is None else asked)
     editions = _editions(catalog, asked, statuses, day)
+    then = day - timedelta(days=NEWS_DAYS) if news_since is None else news_since
     return ScreenResult(
         day,
+        then,
         _screen_rows(book, catalog, statuses, editions, asked, day),
         _suppliers(book, catalog, statuses, day),
         editions,
         cliffs(catalog.events, day),
+        _news(book, list_status_at(catalog, then, None if lists is None else asked), statuses),
     )
 
 
@@ -397,6 +419,20 @@ def _suppliers(book: Book, catalog: Catalog, statuses: pl.DataFrame, day: date) 
             descending=[False, True, False, False, False], nulls_last=True,
         )
     )  # fmt: skip
+
+
+def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+    """Return whose answer changed; the day and the edition inside a sentence are no change."""
+    told = ["status", "relation", "row_name", "mechanisms", "citation"]
+    keys = ["issuer_id", "list_id"]
+    held = now.filter(pl.col("issuer_id").is_in(list(_held(book))))
+    joined = held.select(*keys, *told, "wording").join(
+        before.select(*keys, *told, "wording"), on=keys, how="left", suffix="_before"
+    )
+    same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in told])
+    # a list asked about only since somebody is on it has no earlier answer
+    news = joined.filter(~same).select(*keys, before="wording_before", now="wording")
+    return ListNews.validate(news.sort(keys))
 
 
 def _editions(
