@@ -139,7 +139,8 @@ def clean_name(text: str) -> str:
     >>> clean_name("Cambricon (Xi’an)\u00a0 Integrated  Circuit")
     "Cambricon (Xi'an) Integrated Circuit"
     """
-    return " ".join(text.translate(_QUOTES).split()).rstrip(",; ")
+    straight = text if text.isascii() and "`" not in text else text.translate(_QUOTES)
+    return " ".join(straight.split()).rstrip(",; ")
 
 
 def name_key(text: str) -> str:
@@ -188,6 +189,9 @@ def split_values(cell: str | None) -> list[str]:
     """
     if not cell:
         return []
+    if ";" not in cell and not cell.lstrip().startswith("and"):
+        name = clean_name(cell)
+        return [name] if name else []
     parts = (clean_name(_AND.sub("", part.strip())) for part in cell.split(";"))
     return list(dict.fromkeys(part for part in parts if part))
 

@@ -389,13 +389,22 @@ def _aliases(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _changed(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Return cells that differ; rows of one key are taken together, as their order means nothing."""
-    found = _cells(before).join(_cells(after), on=["row_key", "column"], suffix="_after")
+    old, now = _texts(before), _texts(after)
+    whole = ["row_key", *COMPARED]
+    gone = old.join(now, on=whole, how="anti", nulls_equal=True)
+    come = now.join(old, on=whole, how="anti", nulls_equal=True)
+    differ = pl.concat([gone, come]).select("row_key").unique()
+    found = _cells(old.join(differ, on="row_key", how="semi")).join(
+        _cells(now.join(differ, on="row_key", how="semi")),
+        on=["row_key", "column"],
+        suffix="_after",
+    )
     return (
         found.filter(pl.col("value").ne_missing(pl.col("value_after")))
         .select(
             pl.col("list_id_after").alias("list_id"),
             "row_key",
-            pl.col("name_after").alias("name"),
+            pl.col("printed_after").alias("name"),
             "column",
             pl.col("value").alias("before"),
             pl.col("value_after").alias("after"),
@@ -404,21 +413,24 @@ def _changed(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _cells(rows: pl.DataFrame) -> pl.DataFrame:
+def _texts(rows: pl.DataFrame) -> pl.DataFrame:
     texts = [
-        pl.col(name).list.sort().list.join("; ") if isinstance(dtype, pl.List) else
-        pl.col(name).cast(pl.String)
-        for name, dtype in rows.schema.items()
-        if name in COMPARED
-    ]  # fmt: skip
+        pl.col(name).list.sort().list.join("; ")
+        if isinstance(rows.schema[name], pl.List)
+        else pl.col(name).cast(pl.String)
+        for name in COMPARED
+    ]
+    return rows.select("list_id", "row_key", pl.col("name").alias("printed"), *texts)
+
+
+def _cells(texts: pl.DataFrame) -> pl.DataFrame:
     return (
-        rows.select("list_id", "row_key", pl.col("name").alias("printed"), *texts)
-        .unpivot(COMPARED, index=["list_id", "row_key", "printed"], variable_name="column")
+        texts.unpivot(COMPARED, index=["list_id", "row_key", "printed"], variable_name="column")
         .with_columns(pl.when(pl.col("value") != "").then("value"))
         .group_by("row_key", "column")
         .agg(
             pl.col("list_id").first(),
-            pl.col("printed").first().alias("name"),
+            pl.col("printed").first(),
             pl.col("value").drop_nulls().unique().sort().str.join(" | "),
         )
         .with_columns(pl.when(pl.col("value") != "").then("value"))

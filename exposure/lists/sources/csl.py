@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -19,7 +19,6 @@ from typing import Any
 from exposure.errors import ListError, Place
 from exposure.lists.rows import (
     by_text,
-    clean_name,
     columns_frame,
     parse_citations,
     parse_footnotes,
@@ -52,9 +51,13 @@ HEADERS = (("_id", *LEGACY_HEADER), LEGACY_HEADER)
 LIST_IDS = {"CMIC": "NS-CMIC"}  # where our word is not the code of the file
 _CODE = re.compile(r"\(([A-Z\-]+)(?: List)?\)")
 COUNTRY_WORDS = {"PRC": "CN"}  # where a country stands without its code
-_COUNTRY = re.compile(r"(?:^|,\s*)([A-Z]{2}|PRC)$")
+_COUNTRIES = re.compile(r"(?:^|[,;])\s*([A-Z]{2}|PRC)[\s,]*(?=;|$)")
 
 JSON_ONLY = ("id", "country", "score")  # fields that stand in no CSV and that nothing here needs
+READ = (
+    "source", "entity_number", "type", "programs", "name", "addresses", "federal_register_notice", "start_date",
+    "end_date", "license_requirement", "license_policy", "alt_names", "ids",
+)  # fmt: skip
 CITED = "EL"  # the list whose citations and footnotes other rooms read
 MOST_NAMED = 8
 CHANGED = "the layout of the list changed: read it before you rely on it"
@@ -77,13 +80,22 @@ class _Table:
         return ["" if cell is None else str(cell).strip() for cell in self.cells(column)]
 
 
-def read_csl(path: Path, *, edition_date: date, read_on: date, address: str = "") -> Snapshot:
+def read_csl(
+    path: Path,
+    *,
+    edition_date: date,
+    read_on: date,
+    address: str = "",
+    content: bytes | None = None,
+) -> Snapshot:
     """Read a Consolidated Screening List file.
 
     Parameters
     ----------
     path
         ``consolidated.csv`` or ``consolidated.json``; which of the two it is, its first character tells.
+    content
+        What the file holds, if it was read already.
 
     Raises
     ------
@@ -91,7 +103,7 @@ def read_csl(path: Path, *, edition_date: date, read_on: date, address: str = ""
         If the file is missing, not UTF-8, has an unknown header, a row of another width, or a source without a list
         code; or if it states another date than ``edition_date``.
     """
-    content = read_bytes(path)
+    content = read_bytes(path) if content is None else content
     text = _text(path, content)
     issues: list[dict[str, object]] = []
     if is_json(text):
@@ -185,7 +197,7 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
     if unknown:
         what = f"fields that no layout here has, not read: {_some(unknown)}"
         issues.append(issue("warning", path.name, "field_unknown", what))
-    columns = {name: [record.get(name) for record in records] for name in HEADERS[0]}
+    columns = {name: [record.get(name) for record in records] for name in READ}
     return _Table(path.name, range(1, len(records) + 1), columns), _stated(data)
 
 
@@ -373,16 +385,16 @@ def _values(cell: str | list[Any]) -> list[str]:
 
 
 def _countries(cell: str | list[Any]) -> list[str]:
-    return sorted(set(_found_countries(cell)))
+    """Return the countries of a cell of addresses; each address ends with its code.
 
-
-def _found_countries(cell: str | list[Any]) -> Iterator[str]:
+    Examples
+    --------
+    >>> _countries("36 Road, Beijing, CN; Unit 5, Kowloon, HK; 7 Street, Beijing, CN; somewhere at sea")
+    ['CN', 'HK']
+    """
     if isinstance(cell, str):
-        parts = (clean_name(part) for part in cell.split(";"))
+        found = _COUNTRIES.findall(cell)
     else:
-        parts = (
-            clean_name(str(item.get("country") or "")) for item in cell if isinstance(item, dict)
-        )
-    for part in parts:
-        if match := _COUNTRY.search(part):
-            yield COUNTRY_WORDS.get(match.group(1), match.group(1))
+        codes = {str(item.get("country") or "") for item in cell if isinstance(item, dict)}
+        found = [code for text in codes for code in _COUNTRIES.findall(text)]
+    return sorted({COUNTRY_WORDS.get(code, code) for code in found})

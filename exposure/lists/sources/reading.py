@@ -101,7 +101,15 @@ def read_list_files(
                 cure="give the day it was published on: --edition YYYY-MM-DD",
             )
         if file.kind == CSL:
-            found.append(read_csl(file.path, edition_date=day, read_on=read_on, address=address))
+            found.append(
+                read_csl(
+                    file.path,
+                    edition_date=day,
+                    read_on=read_on,
+                    address=address,
+                    content=file.content,
+                )
+            )
         elif file.kind == XML_ECFR:
             found += read_ecfr_lists(file.path, edition_date=day, read_on=read_on, address=address)
         else:
