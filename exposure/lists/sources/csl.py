@@ -397,4 +397,4 @@ def _countries(cell: str | list[Any]) -> list[str]:
     else:
         codes = {str(item.get("country") or "") for item in cell if isinstance(item, dict)}
         found = [code for text in codes for code in _COUNTRIES.findall(text)]
-    return sorted({COUNTRY_WORDS.get(code, code) for code in found})
+    return sorted({COUNTRY_WORDS.get(str(code), str(code)) for code in found})
