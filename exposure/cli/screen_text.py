@@ -32,6 +32,13 @@ def screen_text(
     counts = [f"{statuses.count(name)} {name.replace('_', ' ')}" for name in MARKS]
     parts = [f"{book.name} · as of {found.as_of.isoformat()} · {' · '.join(counts)}"]
     rows = list(found.rows.iter_rows(named=True))
+    if found.news.height:
+        names = dict(found.rows.drop_nulls("issuer_id").select("issuer_id", "name_zh").iter_rows())
+        told = [
+            f"  {names.get(row['issuer_id'], '')}  {row['now']}\n    before: {row['before'] or 'not asked'}"
+            for row in found.news.iter_rows(named=True)
+        ]
+        parts.append("\n".join([f"new since {found.news_since.isoformat()}:", *told]))
     touched = [row for row in rows if row["status"] in ("listed", "related")]
     rest = [row for row in rows if row["status"] not in ("listed", "related")]
     if touched:

@@ -278,3 +278,17 @@ def test_status_beyond_max_age_exits_with_7(ask):
 
     assert code == 7
     assert "older than 7 days: risk snapshot" in err
+
+
+def test_the_content_check_names_links_whose_row_has_left(ask, two):
+    check = ("data", "check", "--rule", "row_left_the_list", "--json", "--as-of")
+
+    _, out, _ = ask(*check, "2026-07-31")
+    left = json.loads(out)["issues"]
+    _, before, _ = ask(*check, "2026-07-30")
+
+    gone = {row["raw"] for row in left}
+    assert "EL:sugon:84 FR 29373" in gone
+    assert "link ends there" in left[0]["message"]
+    # the edition of the week before lacks other rows too, but Sugon was on it
+    assert "EL:sugon:84 FR 29373" not in {row["raw"] for row in json.loads(before)["issues"]}
