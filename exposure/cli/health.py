@@ -105,6 +105,7 @@ def data_check_command(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="List what is good to know as well.")
     ] = False,
+    store: lists.StoreFolder = None,
     content: Content = None,
     kind: Format = "table",
     as_json: Json = False,
@@ -113,7 +114,9 @@ def data_check_command(
     """Check the content."""
     import polars as pl
 
-    from exposure.factors.upkeep import check_catalog
+    from exposure.factors.upkeep import by_severity, check_catalog
+    from exposure.lists.touched import end_links
+    from exposure.lists.where import find_store
     from exposure.scenarios.definitions import load_catalog, scenario_references
 
     chosen = chosen_format(kind, as_json)
@@ -121,6 +124,9 @@ def data_check_command(
     catalog = load_catalog(content)
     scenarios = scenario_references(catalog)
     issues = check_catalog(catalog, scenarios, day)
+    if day is not None:
+        left = end_links(catalog.list_links, find_store(store), day)[1]
+        issues = by_severity(pl.concat([issues, left]))
     if rule is not None:
         issues = issues.filter(pl.col("rule") == rule)
     facts = {

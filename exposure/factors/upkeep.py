@@ -49,10 +49,13 @@ def check_catalog(
         rows += [*_reviews(catalog, as_of), *_editions(catalog, as_of), *_cliffs(catalog, as_of)]
         rows += [*_conflicts(catalog, as_of), *_age(catalog, as_of), *_gaps(catalog, as_of)]
         rows += _flows(catalog, as_of)
-    frame = issues_frame(rows)
-    return frame.sort(
-        pl.col("severity").replace_strict(RANK, return_dtype=pl.Int64), "rule", "file", "message"
-    )
+    return by_severity(issues_frame(rows))
+
+
+def by_severity(issues: pl.DataFrame) -> pl.DataFrame:
+    """Return :class:`~exposure.schemas.DataIssues` worst first, then by rule and file."""
+    rank = pl.col("severity").replace_strict(RANK, return_dtype=pl.Int64)
+    return issues.sort(rank, "rule", "file", "message")
 
 
 def rows_of(catalog: Catalog, factor: FactorDefinition) -> int:
