@@ -28,7 +28,7 @@ from exposure.lists.rows import (
     split_values,
 )
 from exposure.lists.snapshot import Snapshot, make_snapshot
-from exposure.lists.sources.files import AGAIN, check_edition, parse_json, read_bytes
+from exposure.lists.sources.files import AGAIN, check_edition, parse_json, read_bytes, refuse_many
 from exposure.lists.sources.remarks import (
     DIVEST,
     EFFECTIVE,
@@ -155,6 +155,7 @@ def _csv(path: Path, text: str) -> _Table:
                     cure=AGAIN,
                 )
             rows.append(cells)
+            refuse_many(path.name, len(rows))
             lines.append(reader.line_num)
     except csv.Error as fault:
         raise ListError(
@@ -193,6 +194,7 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
             places=[Place(path.name, why, row=row)],
             cure=AGAIN,
         )
+    refuse_many(path.name, len(records))
     unknown = sorted(set(chain.from_iterable(records)) - set(HEADERS[0]) - set(JSON_ONLY))
     if unknown:
         what = f"fields that no layout here has, not read: {_some(unknown)}"

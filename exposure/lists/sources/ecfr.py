@@ -22,7 +22,7 @@ from exposure.lists.rows import (
     row_key,
 )
 from exposure.lists.snapshot import Snapshot, make_snapshot
-from exposure.lists.sources.files import AGAIN, parse_xml, read_bytes
+from exposure.lists.sources.files import AGAIN, parse_xml, read_bytes, refuse_many
 from exposure.schemas import issue
 
 SUPPLEMENTS = {4: "EL", 6: "UVL", 7: "MEU"}
@@ -151,6 +151,7 @@ def _rows(
     country = ""
     skipped: list[int] = []
     for number, tr in enumerate(division.iter("TR"), start=1):
+        refuse_many(file, number)
         cells = [_text(td) for td in tr.findall("TD")]
         if not cells:
             continue  # a heading of TH cells

@@ -15,6 +15,7 @@ MAX_BYTES = 128 * 2**20  # the largest official file that is read here has under
 # What memory goes by: a list has one value a comma, one object a bracket or tag. Whole editions have about 1.2 million
 # commas (screening list) and 1 million tags (SDN.XML).
 MAX_MARKS = {b",": 6_000_000, b"<": 4_000_000, b"[": 3_000_000, b"{": 3_000_000}
+MAX_ROWS = 100_000  # a whole screening list has 26,000, ADD.CSV 25,000
 MAX_DEPTH = 200  # levels of XML; lists have under 20
 AGAIN = "fetch the official file again"
 
@@ -98,6 +99,22 @@ def _refuse_unsafe(content: bytes) -> None:
         parser.Parse(content, True)
     except expat.ExpatError as fault:
         raise ValueError(str(fault)) from fault
+
+
+def refuse_many(file: str, rows: int) -> None:
+    """Refuse more rows than any list has.
+
+    Raises
+    ------
+    ListError
+        With the limit.
+    """
+    if rows > MAX_ROWS:
+        raise ListError(
+            f"{file} can't be read as a list",
+            places=[Place(file, f"has more than {MAX_ROWS:,} rows: no list has", row=MAX_ROWS)],
+            cure=AGAIN,
+        )
 
 
 def parse_json(path: Path, text: str) -> Any:

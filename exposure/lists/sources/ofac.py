@@ -19,7 +19,7 @@ from typing import Any
 from exposure.errors import ListError, Place
 from exposure.lists.rows import clean_name, list_row
 from exposure.lists.snapshot import Snapshot, make_snapshot
-from exposure.lists.sources.files import AGAIN, check_edition, parse_xml, read_bytes
+from exposure.lists.sources.files import AGAIN, check_edition, parse_xml, read_bytes, refuse_many
 from exposure.lists.sources.remarks import (
     DIVEST,
     EFFECTIVE,
@@ -158,6 +158,7 @@ def read_sdn_xml(
     check_edition(path.name, edition_date or day, day)
     count = (root.findtext(f"{space}publshInformation/{space}Record_Count") or "").strip()
     entries = root.findall(f"{space}sdnEntry")
+    refuse_many(path.name, len(entries))
     programmes = [_texts(entry, space, "programList/program") for entry in entries]
     family = _family(programmes)
     issues: list[dict[str, object]] = []
@@ -323,6 +324,7 @@ def _records(path: Path, content: bytes, width: int) -> list[tuple[int, Cells]]:
             if len(cells) != width or not (trimmed[0] or "").isdecimal():
                 raise _not_the_layout(path, reader.line_num, cells, width)
             out.append((reader.line_num, trimmed))
+            refuse_many(path.name, len(out))
     except csv.Error as fault:
         raise ListError(
             f"{path.name} is no proper CSV",

@@ -211,6 +211,10 @@ REFUSED = {
     "too many brackets": (b'{"results": [' + b"[]," * 5_000_000, "more brackets, tags or commas than any list"),
     "too many commas": (csl_csv().encode() + b"," * 9_000_000, "more brackets, tags or commas than any list"),
     "too many tags": (b"<sdnList>" + b"<a>" * 5_000_000, "more brackets, tags or commas than any list"),
+    "too many rows": (ofac(main_row(36, "A"))[:-1] * 100_001, "has more than 100,000 rows"),
+    "too many records": (b'{"results": [' + b"{}," * 100_001 + b"{}]}", "has more than 100,000 rows"),
+    "too many entries": (XML.split("<sdnEntry>", maxsplit=1)[0].encode() + b"<sdnEntry/>" * 100_001 + b"</sdnList>",
+                         "has more than 100,000 rows"),
     "deep xml": (b"<sdnList>" + b"<a>" * 1_000_000 + b"</a>" * 1_000_000 + b"</sdnList>", "is nested too deeply"),
     "deep cell": (
         b'<DIV5><DIV9 N="Supplement No. 4 to Part 744"><TR><TD>' + b"<I>" * 50_000 + b"</I>" * 50_000
