@@ -1,58 +1,50 @@
-"""A whole screening list of 26,000 entries, read, kept and compared: run by make bench, never a pass or fail.
+"""How long lists take: proposals for 300 issuers against the whole list, and a screening; run by make bench."""
 
-Bar of the project: imported under 2 s.
-"""
-
-from dataclasses import replace
-from datetime import date
+from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from exposure.lists.snapshot import changes
-from exposure.lists.sources.reading import read_list_files
-from exposure.lists.store import Store
-from tests.official_lists import csv_edition, json_edition, synthetic_records
+from exposure.factors.screening import screen
+from exposure.lists.matching import propose
+from exposure.portfolios.securities import SecurityMaster
+from tests.list_samples import PROJECTION, whole_list
 
-DAY = date(2026, 7, 31)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("csl")
-    records = synthetic_records()
-    for name, content in (("csv", csv_edition(records)), ("json", json_edition(records))):
-        (folder / f"consolidated.{name}").write_bytes(content)
-    return folder
+ISSUERS = 300
 
 
-def read(path):
-    (snapshot,) = read_list_files(path, read_on=DAY, edition_date=DAY)
-    return snapshot
-
-
-@pytest.mark.benchmark(group="lists")
-@pytest.mark.parametrize("layout", ["csv", "json"])
-def test_bench_read_the_screening_list(benchmark, files, layout):
-    snapshot = benchmark.pedantic(
-        read, (files / f"consolidated.{layout}",), rounds=5, warmup_rounds=1
+def master_of(catalog, rows: pl.DataFrame, count: int) -> SecurityMaster:
+    """Return the issuers of the catalog, filled up to a number with companies of the list itself."""
+    own = catalog.master
+    more = (
+        rows.filter(pl.col("countries").list.contains("CN"))
+        .unique("name", maintain_order=True)
+        .head(count - own.issuers.height)
     )
-
-    assert snapshot.rows.height == 26_000
+    made = pl.DataFrame(
+        {
+            "issuer_id": [f"x{n}" for n in range(more.height)],
+            "name_zh": more["name"],
+            "name_en": more["name"],
+        }
+    ).with_columns(country=pl.lit("CN"), role=pl.lit("x"), note=pl.lit(None, dtype=pl.String))
+    issuers = pl.concat([own.issuers, made.select(own.issuers.columns)])
+    return SecurityMaster(issuers, own.listings, own.aliases, own.ownership)
 
 
 @pytest.mark.benchmark(group="lists")
-def test_bench_compare_two_editions(benchmark, files):
-    snapshot = read(files / "consolidated.csv")
+@pytest.mark.skipif(not PROJECTION.is_file(), reason="no shared data beside the project")
+def test_bench_proposals_for_300_issuers(benchmark, catalog, tmp_path):
+    rows = whole_list(tmp_path).rows
+    master = master_of(catalog, rows, ISSUERS)
+    assert master.issuers.height == ISSUERS
 
-    assert benchmark(changes, snapshot, snapshot).added.is_empty()
+    found = benchmark.pedantic(propose, (master, rows), rounds=5)
+
+    assert found.height > 100
+    assert benchmark.stats["median"] < 2.0
 
 
 @pytest.mark.benchmark(group="lists")
-def test_bench_newest_edition_from_the_store(benchmark, files, tmp_path):
-    store = Store(tmp_path)
-    snapshot = read(files / "consolidated.csv")
-    renamed = snapshot.rows.with_columns(pl.lit("MEU").alias("list_id"))
-    store.add(replace(snapshot, rows=renamed))  # a list without canaries: these names are made up
-
-    assert benchmark(store.newest, "MEU", DAY).rows.height == 26_000
+def test_bench_screen_a_portfolio(benchmark, book, catalog):
+    assert benchmark(screen, book, catalog).rows.height
