@@ -149,7 +149,11 @@ def holdings_command(
         queue = _propose(book, catalog, from_files or [], store, parse_date(edition))
         _show_queue(queue, chosen, output, quiet=quiet)
         return 0
-    names = None if lists is None else [name.strip() for name in lists.split(",") if name.strip()]
+    names = (
+        None
+        if lists is None
+        else [name.strip().upper() for name in lists.split(",") if name.strip()]
+    )
     found = screen(book, catalog, lists=names)
     stored = _stored_lines(found, store)
     if chosen == "json":
@@ -312,17 +316,23 @@ def _show_queue(queue: pl.DataFrame, chosen: str, output: Path | None, *, quiet:
 
 
 def _stored_lines(found: ScreenResult, store: Path | None) -> dict[str, str]:
-    """Return the line of the edition that the store holds of each list, with its hash."""
-    if store is None:
-        return {}
+    """Return the footer of each list of which the store holds the edition, with its hash.
+
+    An edition that is newer than the one reviewed is named as such: the answers don't rest on it.
+    """
     from exposure.lists.where import find_store
 
     held = find_store(store)
     lines: dict[str, str] = {}
-    for name in found.editions["list_id"]:
+    for name, day, line in found.editions.select("list_id", "edition_date", "line").iter_rows():
         newest = held.newest(name, found.as_of)
-        if newest is not None:
+        if newest is None:
+            continue
+        if newest.edition_date == day:
             lines[name] = newest.line(name)
+        elif day is None or newest.edition_date > day:
+            late = newest.edition_date.isoformat()
+            lines[name] = f"{line}; edition {late} is in the store, not yet reviewed (--propose)"
     return lines
 
 

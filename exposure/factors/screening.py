@@ -14,7 +14,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from exposure.errors import check_names
+from exposure.errors import UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import list_status_at
 from exposure.lists.meanings import Meaning
@@ -194,7 +194,11 @@ def screen(
     (['603019.SH'], 'NS-CMIC', 'listed', 'no')
     """
     day = book.as_of if as_of is None else as_of
-    check_names(lists or (), catalog.meanings.lists, "list")
+    for name in lists or ():
+        if name not in catalog.meanings.lists:
+            raise UsageError(
+                f"no list is called {name!r}", cure=f"use {', '.join(catalog.meanings.lists)}"
+            )
     asked = list(dict.fromkeys(lists or LISTS))
     statuses = list_status_at(catalog, day, None if lists is None else asked)
     editions = _editions(catalog, asked, statuses, day)

@@ -263,3 +263,22 @@ def test_nothing_to_read_is_said(ask, mine, tmp_path):
 
     assert code == 2
     assert "exposure data refresh" in err
+
+
+def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = every_link_of_the_entity_list()
+    for day, name in (("2026-07-31", "old.csv"), ("2026-08-02", "new.csv")):
+        at = date.fromisoformat(day)
+        Store(tmp_path / name[:3]).add(
+            read_csl(csl(tmp_path / name, *rows), edition_date=at, read_on=at)
+        )
+
+    same = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "old"))
+    newer = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "new"))
+
+    assert f"EL edition 2026-07-31, {len(rows)} rows, SHA-256 " in same
+    assert "EL edition 2026-07-31, 3420 rows" in newer
+    assert "edition 2026-08-02 is in the store, not yet reviewed" in newer
