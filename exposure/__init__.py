@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from exposure.factors.catalog import Catalog
     from exposure.factors.explain import Explanation, explain
     from exposure.factors.research import research
+    from exposure.factors.screening import ScreenResult, screen
     from exposure.factors.uncertainty import exposure_bands
     from exposure.optimiser.planning import Plan, rebalance
     from exposure.pipeline import run_weekly
@@ -64,6 +65,7 @@ _HOMES = {
     "Scenario": "exposure.scenarios.definitions:ScenarioDefinition",
     "ScenarioError": "exposure.errors",
     "Scores": "exposure.attribution",
+    "ScreenResult": "exposure.factors.screening",
     "Shock": "exposure.scenarios.stressing",
     "SolverFailed": "exposure.errors",
     "StaleData": "exposure.errors",
@@ -84,6 +86,7 @@ _HOMES = {
     "run_weekly": "exposure.pipeline",
     "schema": "exposure.schemas",
     "score": "exposure.attribution",
+    "screen": "exposure.factors.screening",
     "stress": "exposure.scenarios.stressing",
     "write_workbook": "exposure.reports.workbook",
 }
@@ -107,6 +110,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Scores",
+    "ScreenResult",
     "Shock",
     "SolverFailed",
     "StaleData",
@@ -127,6 +131,7 @@ __all__ = [
     "run_weekly",
     "schema",
     "score",
+    "screen",
     "stress",
     "write_workbook",
 ]

@@ -357,7 +357,7 @@ class ListLinks(dy.Schema):
 
     link_id = dy.String(primary_key=True)
     issuer_id = dy.String()
-    list_id = dy.String(regex=r"^(EL|SDN|NS-CMIC|1260H|MEU|UVL|FCC|UEL|SHTC)$")
+    list_id = dy.String(regex=r"^(EL|SDN|NS-CMIC|1260H|DPL|MEU|UVL|FCC|UEL|SHTC)$")
     row_name = dy.String()
     row_key = dy.String()
     relation = dy.String(regex=r"^(self|subsidiary|parent|sister|homonym|none)$")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from exposure.cli import coverage, research
+from exposure.cli import coverage, lists, research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
             "Examples:\n\n  exposure doctor\n\n  exposure doctor --json"
         ),
     )(doctor_command)
-    data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Content checks.")
+    data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Content and lists.")
     data.command(
         name="check",
         help=(
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     )(data_check_command)
     data.command(name="next", help=research.HELP)(research.next_command)
     data.command(name="coverage", help=coverage.HELP)(coverage.coverage_command)
+    lists.register(data)
     app.add_typer(data, name="data")
     method = typer.Typer(
         no_args_is_help=True, rich_markup_mode=None, help="Acceptance cases of the method."
@@ -104,6 +105,7 @@ def data_check_command(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="List what is good to know as well.")
     ] = False,
+    store: lists.StoreFolder = None,
     content: Content = None,
     kind: Format = "table",
     as_json: Json = False,
@@ -112,7 +114,9 @@ def data_check_command(
     """Check the content."""
     import polars as pl
 
-    from exposure.factors.upkeep import check_catalog
+    from exposure.factors.upkeep import by_severity, check_catalog
+    from exposure.lists.touched import end_links
+    from exposure.lists.where import find_store
     from exposure.scenarios.definitions import load_catalog, scenario_references
 
     chosen = chosen_format(kind, as_json)
@@ -120,6 +124,9 @@ def data_check_command(
     catalog = load_catalog(content)
     scenarios = scenario_references(catalog)
     issues = check_catalog(catalog, scenarios, day)
+    if day is not None:
+        left = end_links(catalog.list_links, find_store(store), day)[1]
+        issues = by_severity(pl.concat([issues, left]))
     if rule is not None:
         issues = issues.filter(pl.col("rule") == rule)
     facts = {

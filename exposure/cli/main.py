@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from exposure.cli import catalogue, demo, explain, health, init, mapping, portfolio, report, risk
+from exposure.cli import (
+    catalogue,
+    demo,
+    explain,
+    health,
+    init,
+    mapping,
+    portfolio,
+    report,
+    risk,
+    screen,
+)
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -58,6 +69,7 @@ init.register(app)
 portfolio.register(app)
 report.register(app)
 mapping.register(app)
+screen.register(app)
 explain.register(app)
 catalogue.register(app)
 risk.register(app)

@@ -14,6 +14,8 @@ from exposure.errors import ContentError, Place
 
 FOLDERS = ("factors", "portfolios", "reports")
 SKIPPED_FOLDERS = {"output", "gallery", "__pycache__"}
+# the user's queue of matches: no content, so no run may depend on it
+SKIPPED_FILES = {"factors/lists/proposals.csv"}
 
 # What makes a row of a table the same row; tables that aren't named are replaced whole.
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -197,4 +199,6 @@ def in_group(name: str, group: tuple[str, ...]) -> bool:
 def is_skipped(relative: Path) -> bool:
     """Return whether a path is a program's own: hidden, a lock of a spreadsheet, an output."""
     parts = relative.parts
-    return any(part.startswith((".", "~$")) or part in SKIPPED_FOLDERS for part in parts)
+    return relative.as_posix() in SKIPPED_FILES or any(
+        part.startswith((".", "~$")) or part in SKIPPED_FOLDERS for part in parts
+    )

@@ -28,6 +28,7 @@ from exposure.factors.derivations import (
 from exposure.factors.evidence import current_links, visible
 from exposure.factors.graph import SupplyGraph, build_graph
 from exposure.factors.layers import refuse_later, replaces_facts, succeeded
+from exposure.lists.meanings import Meanings, load_meanings
 from exposure.lists.snapshot import load_editions
 from exposure.portfolios.securities import SecurityMaster, load_master
 from exposure.schemas import (
@@ -88,6 +89,7 @@ class Catalog:
     list_links: pl.DataFrame
     screened: pl.DataFrame
     editions: pl.DataFrame
+    meanings: Meanings
     scenario_files: tuple[TomlFile, ...]
     link_drift: Mapping[str, float] = field(default_factory=dict[str, float])
     stale_after_days: int = 400  # of links and gaps; factors state their own
@@ -180,6 +182,7 @@ def load_facts(
         list_links=list_links,
         screened=screened,
         editions=load_editions(root),
+        meanings=load_meanings(root),
         scenario_files=tuple(root.toml_files("factors/scenarios")),
         link_drift=_link_drift(staleness),
         stale_after_days=int(staleness.need(staleness.data, "stale_after_days")),

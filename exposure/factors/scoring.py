@@ -69,7 +69,9 @@ def scores_in(
     return validated(frame, FactorScores)
 
 
-def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
+def list_status_at(
+    catalog: Catalog, as_of: date, lists: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Return :class:`~exposure.schemas.ListStatus` of all issuers on a day.
 
     Absence counts only where somebody looked: without a screening the status is unresolved.
@@ -78,6 +80,7 @@ def list_status_at(catalog: Catalog, as_of: date) -> pl.DataFrame:
         catalog.list_links,
         catalog.master.issuers,
         as_of,
+        lists,
         editions=catalog.editions,
         screened=catalog.screened,
         reach=ownership_reach(catalog.master.ownership, catalog.list_links, catalog.events, as_of),

@@ -18,6 +18,7 @@ from exposure.factors.definitions import FactorDefinition
 from exposure.factors.evidence import FLOW, aged_interval, resolve, visible
 from exposure.factors.orphans import Issue, orphans
 from exposure.factors.scoring import reviews_due
+from exposure.lists.ages import newest_editions
 from exposure.lists.snapshot import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
 from exposure.lists.status import LISTS
 from exposure.schemas import issue, issues_frame
@@ -48,10 +49,13 @@ def check_catalog(
         rows += [*_reviews(catalog, as_of), *_editions(catalog, as_of), *_cliffs(catalog, as_of)]
         rows += [*_conflicts(catalog, as_of), *_age(catalog, as_of), *_gaps(catalog, as_of)]
         rows += _flows(catalog, as_of)
-    frame = issues_frame(rows)
-    return frame.sort(
-        pl.col("severity").replace_strict(RANK, return_dtype=pl.Int64), "rule", "file", "message"
-    )
+    return by_severity(issues_frame(rows))
+
+
+def by_severity(issues: pl.DataFrame) -> pl.DataFrame:
+    """Return :class:`~exposure.schemas.DataIssues` worst first, then by rule and file."""
+    rank = pl.col("severity").replace_strict(RANK, return_dtype=pl.Int64)
+    return issues.sort(rank, "rule", "file", "message")
 
 
 def rows_of(catalog: Catalog, factor: FactorDefinition) -> int:
@@ -100,7 +104,7 @@ def _reviews(catalog: Catalog, as_of: date) -> list[Issue]:
 
 def _editions(catalog: Catalog, as_of: date) -> list[Issue]:
     found: list[Issue] = []
-    for row in catalog.editions.filter(pl.col("known_on") <= as_of).iter_rows(named=True):
+    for row in newest_editions(catalog.editions, as_of).iter_rows(named=True):
         age = (as_of - row["edition_date"]).days
         if row["list_id"] in LISTS and age > WARN_AFTER_DAYS:
             refuse = REFUSE_AFTER_DAYS.get(row["list_id"])

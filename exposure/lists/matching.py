@@ -23,6 +23,9 @@ from exposure.portfolios.securities import SecurityMaster
 
 METHODS = ("identifier", "exact", "legal_forms_stripped", "token_sort", "telling_words")
 LIKENESS = 90.0  # token_sort from which a pair is proposed: 18 of 22 positives, 1 false, on the labelled names
+REST_LIKENESS = (
+    75.0  # of what two names don't share: "Lam" and "ACM" beside Research are two companies
+)
 SHORT_CHINESE = 2  # characters; three already name one company
 SHORT_ALIAS = 4  # characters; such an alias needs the country and a second hit
 LEGAL_FORMS = frozenset(
@@ -46,6 +49,7 @@ STOP_WORDS = frozenset(
         "industrial",
     }
     | {"systems", "equipment", "semiconductor", "semiconductors", "manufactory", "manufacturing"}
+    | {"micro"}
     | {"the", "of", "and"}
 )
 GREATER_CHINA = frozenset({"CN", "HK", "MO", "TW"})
@@ -178,7 +182,7 @@ class _Index:
     by_name: Mapping[str, list[tuple[int, str]]]  # name key → rows and the name as printed
     by_core: Mapping[str, list[tuple[int, str]]]  # without legal forms
     by_telling: Mapping[str, list[tuple[int, str]]]  # telling words only, written together
-    cores: list[str]
+    by_word: Mapping[str, list[str]]  # a word → the cores that have it
 
     @staticmethod
     def of(rows: pl.DataFrame) -> _Index:
@@ -195,13 +199,18 @@ class _Index:
             for listing in row["listing_ids"]:
                 by_listing[listing].append(at)
             for name in dict.fromkeys([row["name"], *row["aliases"]]):
-                if name_key(name):
-                    by_name[name_key(name)].append((at, name))
-                for core in sorted({core_name(name), core_name(_BRACKET.sub("", name))} - {""}):
+                forms = _Forms.of(name)
+                if forms.key:
+                    by_name[forms.key].append((at, name))
+                for core in forms.cores:
                     by_core[core].append((at, name))
-                if telling_words(name):
-                    by_telling[telling_words(name)].append((at, name))
-        return _Index(table, by_listing, by_name, by_core, by_telling, sorted(by_core))
+                if forms.telling:
+                    by_telling[forms.telling].append((at, name))
+        by_word: defaultdict[str, list[str]] = defaultdict(list)
+        for core in sorted(by_core):
+            for word in set(core.split()):
+                by_word[word].append(core)
+        return _Index(table, by_listing, by_name, by_core, by_telling, by_word)
 
     def hits(self, master: SecurityMaster) -> Iterator[tuple[str, int, _Hit]]:
         """Yield issuer, row and hit."""
@@ -213,13 +222,14 @@ class _Index:
                     _Hit("identifier", 100.0, f"ticker {listing}", False, listing, listing),
                 )
         for issuer, name in _names(master):
-            yield from ((issuer, at, hit) for at, hit in self._by_name(name))
-            yield from ((issuer, at, hit) for at, hit in self._by_telling_words(name))
+            forms = _Forms.of(name)
+            yield from ((issuer, at, hit) for at, hit in self._by_name(name, forms))
+            yield from ((issuer, at, hit) for at, hit in self._by_telling_words(name, forms))
 
-    def _by_name(self, name: str) -> Iterator[tuple[int, _Hit]]:
-        key, core = name_key(name), core_name(name)
-        short = _is_short(key)
-        for at, printed in self.by_name.get(key, []):
+    def _by_name(self, name: str, forms: _Forms) -> Iterator[tuple[int, _Hit]]:
+        core = forms.core
+        short = _is_short(forms.key)
+        for at, printed in self.by_name.get(forms.key, []):
             yield at, _hit("exact", 100.0, "=", name, printed, short)
         if not core:
             return
@@ -231,19 +241,47 @@ class _Index:
         if len(core) <= SHORT_ALIAS or not core.isascii():
             return  # one letter more or less in a short name, or one Chinese character, is another name
         for found, score, _ in process.extract(
-            core, self.cores, scorer=fuzz.token_sort_ratio, score_cutoff=LIKENESS, limit=None
+            core,
+            self._sharing(core),
+            scorer=fuzz.token_sort_ratio,
+            score_cutoff=LIKENESS,
+            limit=None,
         ):
-            if found == core or not _share_a_telling_word(core, found):
+            if found == core or not _rests_agree(core, found):
                 continue
             for at, printed in self.by_core[found]:
                 yield at, _hit("token_sort", float(score), "~", name, printed, False)
 
-    def _by_telling_words(self, name: str) -> Iterator[tuple[int, _Hit]]:
-        telling = telling_words(name)
+    def _sharing(self, core: str) -> list[str]:
+        """Return the cores that share a telling word: the others needn't be compared letter by letter."""
+        words = dict.fromkeys(word for word in core.split() if word not in STOP_WORDS)
+        return list(dict.fromkeys(found for word in words for found in self.by_word.get(word, [])))
+
+    def _by_telling_words(self, name: str, forms: _Forms) -> Iterator[tuple[int, _Hit]]:
+        telling = forms.telling
         for at, printed in self.by_telling.get(telling, []) if telling else []:
-            likeness = float(fuzz.token_set_ratio(name_key(name), name_key(printed)))
+            likeness = float(fuzz.token_set_ratio(forms.key, name_key(printed)))
             short = _is_short(telling)
             yield at, _hit("telling_words", likeness, "~", name, printed, short)
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """What a name is compared by, worked out once."""
+
+    key: str
+    core: str
+    cores: tuple[str, ...]  # with and without what stands in brackets at the end
+    telling: str
+
+    @staticmethod
+    def of(name: str) -> _Forms:
+        key = name_key(name)
+        core = core_name(name) if _has_chinese_form(name) else _without_legal_forms(key)
+        cores = {core}
+        if name.rstrip().endswith(")"):
+            cores.add(core_name(_BRACKET.sub("", name)))
+        return _Forms(key, core, tuple(sorted(cores - {""})), _telling(core))
 
 
 def _is_short(key: str) -> bool:
@@ -274,7 +312,15 @@ def core_name(name: str) -> str:
     >>> core_name("Co Ltd Technology Holdings (HK) Limited")
     'technology holdings hk'
     """
-    words = name_key(CHINESE_LEGAL_FORMS.sub("", name)).split()
+    return _without_legal_forms(name_key(CHINESE_LEGAL_FORMS.sub("", name)))
+
+
+def _has_chinese_form(name: str) -> bool:
+    return not name.isascii() and CHINESE_LEGAL_FORMS.search(name) is not None
+
+
+def _without_legal_forms(key: str) -> str:
+    words = key.split()
     # anchored: a legal form stands at the end, or before a place in brackets that was one already
     while words and words[-1] in LEGAL_FORMS:
         words.pop()
@@ -290,13 +336,25 @@ def telling_words(name: str) -> str:
     --------
     >>> telling_words("Hwa Tsing (Beijing) Technology Co., Ltd."), telling_words("Hwatsing")
     ('hwatsing', 'hwatsing')
+    >>> telling_words("Hygon Information Technology Co., Ltd."), telling_words("Higon")
+    ('higon', 'higon')
     >>> telling_words("Digital China")
     ''
     """
-    words = core_name(name).split()
-    return "".join(word for word in words if word not in STOP_WORDS and word not in LEGAL_FORMS)
+    return _telling(core_name(name))
 
 
-def _share_a_telling_word(one: str, other: str) -> bool:
-    telling = {word for word in one.split() if word not in STOP_WORDS}
-    return bool(telling.intersection(other.split()))
+def _telling(core: str) -> str:
+    words = [word for word in core.split() if word not in STOP_WORDS and word not in LEGAL_FORMS]
+    return "".join(words).replace("y", "i")  # two spellings of one Chinese sound: Hygon, Higon
+
+
+def _rests_agree(one: str, other: str) -> bool:
+    """Say whether what two names don't share may be one word spelt twice; one name may say more than the other."""
+    ours, theirs = one.split(), other.split()
+    shared = set(ours) & set(theirs)
+    rest = [
+        " ".join(word for word in words if word not in shared and word not in STOP_WORDS)
+        for words in (ours, theirs)
+    ]
+    return not all(rest) or fuzz.ratio(*rest) >= REST_LIKENESS

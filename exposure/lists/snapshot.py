@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dataframely as dy
 import polars as pl
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 
 from exposure.content import ContentRoot
 from exposure.errors import ListError, Place, StaleData
-from exposure.lists.rows import fill_down_faults, is_a_name, name_key, rows_frame
+from exposure.lists.rows import clean_name, fill_down_faults, is_a_name, name_key, rows_frame
 from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
 
-MAX_BYTES = 512 * 2**20
 SMALLEST_SHARE = 0.98  # of the rows of the edition before
-# names whose absence means that the file is cut, not that they left the list
-CANARIES: Mapping[str, tuple[str, ...]] = {
-    "EL": (
-        "huawei technologies co ltd",
-        "semiconductor manufacturing international corporation",
-        "yangtze memory technologies",
-    ),
-    "NS-CMIC": ("hikvision",),
-    "SDN": ("integrity technology",),
+# names whose absence means that the file is cut, not that they left the list: name → the day they came
+CANARIES: Mapping[str, Mapping[str, date]] = {
+    "EL": {
+        "huawei technologies co ltd": date(2019, 5, 21),
+        "semiconductor manufacturing international corporation": date(2020, 12, 22),
+        "yangtze memory technologies": date(2022, 12, 19),
+    },
+    "NS-CMIC": {"hikvision": date(2021, 6, 3)},
+    "SDN": {"integrity technology": date(2025, 1, 3)},
 }
+# a comma or semicolon at the end, blanks at an end, two or more in a row, or one that is no plain blank
+UNTIDY = r"^\s|[,;\s]$|\s\s|[^\S ]"
 WARN_AFTER_DAYS = 7
 REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
+DIFF = ("change", "list_id", "row_key", "name", "column", "before", "after")
+CHANGES = ("row removed", "alias removed", "row changed", "row added", "alias added")
+# what is compared of a row that both editions have; aliases have a table of their own
+COMPARED = (
+    "name", "kind", "weak_aliases", "countries", "citations", "footnotes", "requirement", "policy", "programmes",
+    "listing_ids", "isins", "identifiers", "start", "effective", "divest_by", "end",
+)  # fmt: skip
 EDITIONS = "factors/lists/editions.csv"
 
 
@@ -65,11 +71,16 @@ class Snapshot:
     edition_date
         The date the content shows.
     read_on
-        The day the file was fetched.
+        The day the file was read here.
     address
         Where it was fetched from.
     stated_rows
         The count that the file states of itself; None where it states none.
+    layout
+        Which official layout the file has (``csl``, ``sdn``, ``cons``, ``ecfr-4``, ...): only editions of one layout
+        are compared row by row, as each prints names and keys in its own way.
+    fetched_on
+        A later day on which the agency still published this file; None where nobody looked.
     """
 
     file: str
@@ -81,10 +92,26 @@ class Snapshot:
     rows: pl.DataFrame
     issues: pl.DataFrame
     stated_rows: int | None = None
+    layout: str = ""
+    fetched_on: date | None = None
+
+    @property
+    def current_on(self) -> date:
+        """The last day on which this was the newest edition for all we know.
+
+        An old file does not grow young by being read today: without a look at the agency it is the day of publication.
+        """
+        return max(self.edition_date, self.fetched_on or self.edition_date)
 
     def counts(self) -> dict[str, int]:
         """Return list → rows."""
         return dict(self.rows.group_by("list_id").len().sort("list_id").iter_rows())
+
+    def of_list(self, list_id: str) -> Snapshot:
+        """Return the rows and issues of one list. Issues of the file as a whole belong to each."""
+        rows = self.rows.filter(pl.col("list_id") == list_id)
+        own = pl.col("row").is_null() | pl.col("row").is_in(rows["source_row"].implode())
+        return replace(self, rows=rows, issues=self.issues.filter(own), stated_rows=None)
 
     def line(self, list_id: str) -> str:
         """Return what a report prints of the list it rests on."""
@@ -103,12 +130,46 @@ class Changes:
     added, removed
         Rows of :class:`~exposure.lists.rows.ListRows`.
     aliases
-        | row_key | name | alias | change: removed or added |
+        | row_key | name | alias | change: removed or added |, of rows that both editions have.
+    changed
+        | row_key | name | column | before | after |, of rows that both editions have; aliases apart.
     """
 
     added: pl.DataFrame
     removed: pl.DataFrame
     aliases: pl.DataFrame
+    changed: pl.DataFrame
+
+    def table(self) -> pl.DataFrame:
+        """Return all of it as one table, removals first.
+
+        Returns
+        -------
+        polars.DataFrame
+            | change: row removed, alias removed, row changed, row added, alias added | list_id | row_key | name |
+            column | before | after |
+        """
+        nothing = pl.lit(None, dtype=pl.String)
+        alias = self.aliases.with_columns(
+            pl.format("alias {}", "change").alias("change"),
+            pl.lit("aliases").alias("column"),
+            pl.when(pl.col("change") == "removed").then("alias").alias("before"),
+            pl.when(pl.col("change") == "added").then("alias").alias("after"),
+        )
+        parts = [
+            frame.with_columns(
+                pl.lit(f"row {change}").alias("change"),
+                nothing.alias("column"), nothing.alias("before"), nothing.alias("after"),
+            )
+            for change, frame in (("removed", self.removed), ("added", self.added))
+        ]  # fmt: skip
+        changed = self.changed.with_columns(pl.lit("row changed").alias("change"))
+        return (
+            pl.concat([frame.select(DIFF) for frame in (*parts, changed, alias)])
+            .with_columns(pl.col("change").cast(pl.Enum(CHANGES)))
+            .sort("change", "list_id", "row_key", "column", "before", "after", nulls_last=True)
+            .with_columns(pl.col("change").cast(pl.String))
+        )
 
 
 def load_editions(root: ContentRoot) -> pl.DataFrame:
@@ -122,109 +183,79 @@ def load_editions(root: ContentRoot) -> pl.DataFrame:
     return typed_from_text(root.read_csv(EDITIONS), Editions, EDITIONS)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a list file.
-
-    Raises
-    ------
-    ListError
-        If it is missing, no file, empty or larger than any list.
-    """
-    reason = None
-    if not path.exists():
-        reason = "does not exist"
-    elif not path.is_file():
-        reason = "is not a file"
-    elif path.stat().st_size == 0:
-        reason = "is empty"
-    elif path.stat().st_size > MAX_BYTES:
-        reason = f"is larger than {MAX_BYTES // 2**20} MiB: no list is"
-    if reason:
-        raise ListError(
-            f"{path.name} can't be read as a list",
-            places=[Place(path.name, reason)],
-            cure="fetch the official file again",
-        )
-    return path.read_bytes()
-
-
-def parse_xml(path: Path, content: bytes) -> Any:
-    """Return the root of an official XML file.
-
-    Raises
-    ------
-    ListError
-        If it isn't proper XML, or has a DTD or entities.
-    """
-    try:
-        return ElementTree.fromstring(content, forbid_dtd=True)
-    except (ElementTree.ParseError, DefusedXmlException) as fault:
-        raise ListError(
-            f"{path.name} is no proper XML",
-            places=[Place(path.name, str(fault) or type(fault).__name__)],
-            cure="fetch the official file again",
-        ) from fault
-
-
 def make_snapshot(
     path: Path,
     content: bytes,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | pl.DataFrame,
     issues: Sequence[dict[str, object]],
     *,
     edition_date: date,
     read_on: date,
     address: str,
     stated_rows: int | None = None,
+    layout: str = "",
 ) -> Snapshot:
     """Put a file's rows into a snapshot, with the doubts that only show over all rows.
 
     Raises
     ------
     ListError
-        If the file has no rows.
+        If the file has no rows, or an edition that was published after it was read.
     """
-    if not rows:
+    if edition_date > read_on:
+        raise ListError(
+            f"{path.name} can't be the edition of {edition_date.isoformat()}",
+            places=[Place(path.name, f"was read on {read_on.isoformat()}, before that day")],
+            cure="give the day it was published on: --edition YYYY-MM-DD",
+        )
+    if len(rows) == 0:
         raise ListError(
             f"{path.name} has no rows",
             places=[Place(path.name, "holds a header at most")],
             cure="fetch the official file again",
         )
-    frame = rows_frame(rows)
+    frame = rows if isinstance(rows, pl.DataFrame) else rows_frame(rows)
     found = concat_issues([issues_frame(list(issues)), _issues_over_rows(frame, path.name)])
     digest = hashlib.sha256(content).hexdigest()
     return Snapshot(
-        path.name, digest, len(content), edition_date, read_on, address, frame, found, stated_rows
+        file=path.name,
+        sha256=digest,
+        size=len(content),
+        edition_date=edition_date,
+        read_on=read_on,
+        address=address,
+        rows=frame,
+        issues=found,
+        stated_rows=stated_rows,
+        layout=layout,
     )
 
 
 def _issues_over_rows(rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    """Return the doubts that show only when all rows are seen, each kind looked for in whole columns first."""
     out: list[dict[str, object]] = []
     faults = fill_down_faults(rows["citations"].to_list())
-    for line, name, citations in rows.select("source_row", "name", "citations").iter_rows():
-        for citation in citations:
-            if citation in faults:
-                out.append(
-                    issue(
-                        "warning",
-                        file,
-                        "citation_of_no_known_rule",
-                        f"{name}: the page is cited in a neighbouring volume too; no date follows from it",
-                        row=line,
-                        raw=citation,
-                    )
-                )
-        if not is_a_name(name):
-            out.append(
-                issue(
-                    "warning",
-                    file,
-                    "name_is_none",
-                    "the name cell holds no name",
-                    row=line,
-                    raw=name,
-                )
-            )
+    cited = rows.select("source_row", "name", "citations").explode("citations")
+    out += [
+        issue("warning", file, "citation_of_no_known_rule",
+              f"{name}: the page is cited in a neighbouring volume too; no date follows from it",
+              row=line, raw=citation)
+        for line, name, citation in cited.filter(pl.col("citations").is_in(list(faults))).iter_rows()
+    ]  # fmt: skip
+    nameless = rows.filter(
+        ~pl.col("name").str.contains(r"[\pL\pN]") | pl.col("name").str.contains(r"(?i)address")
+    )
+    out += [
+        issue("warning", file, "name_is_none", "the name cell holds no name", row=line, raw=name)
+        for line, name in nameless.select("source_row", "name").iter_rows()
+        if not is_a_name(name)
+    ]
+    untidy = rows.filter(pl.col("name").str.contains(UNTIDY))
+    out += [
+        issue("info", file, "name_untidy",
+              f"compared as {clean_name(name)!r}; the name is kept as printed", row=line, raw=name)
+        for line, name in untidy.select("source_row", "name").iter_rows()
+    ]  # fmt: skip
     repeated = rows.filter(pl.col("row_key").is_duplicated())
     out += [
         issue(
@@ -239,7 +270,17 @@ def _issues_over_rows(rows: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
+    """Refuse a file that is cut or not what it says it is; see :func:`check_counts`."""
+    check_counts(new, previous.counts() if previous else {})
+
+
+def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
     """Refuse a file that is cut or not what it says it is.
+
+    Parameters
+    ----------
+    before
+        List → rows of the edition before.
 
     Raises
     ------
@@ -253,27 +294,25 @@ def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
         places.append(
             Place(new.file, f"states {new.stated_rows} records and has {new.rows.height}")
         )
-    for list_id, before in (previous.counts() if previous else {}).items():
-        if counts.get(list_id, 0) < SMALLEST_SHARE * before:
+    for list_id, rows in sorted(before.items()):
+        if counts.get(list_id, 0) < SMALLEST_SHARE * rows:
             places.append(
                 Place(
                     new.file,
-                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {before}",
+                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {rows}",
                 )
             )
-    names = new.rows.select(
-        "list_id",
-        pl.concat_list(pl.col("name"), pl.col("aliases")).alias("names"),
-    )
     for list_id, canaries in CANARIES.items():
-        if list_id not in counts:
+        expected = [name for name, since in canaries.items() if since <= new.edition_date]
+        if list_id not in counts or not expected:
             continue
-        own = names.filter(pl.col("list_id") == list_id)["names"].explode().to_list()
-        text = "\n".join(name_key(name) for name in own)
+        own = new.rows.filter(pl.col("list_id") == list_id)
+        names = own.select(pl.concat_list("name", "aliases").explode())["name"].to_list()
+        text = "\n".join(name_key(name) for name in names if name)
         places += [
-            Place(new.file, f"{list_id} lacks {canary!r}, which never left it", value=None)
-            for canary in canaries
-            if canary not in text
+            Place(new.file, f"{list_id} lacks {name!r}, which never left it")
+            for name in expected
+            if name not in text
         ]
     if places:
         raise ListError(
@@ -284,7 +323,7 @@ def check_snapshot(new: Snapshot, previous: Snapshot | None = None) -> None:
 
 
 def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
-    """Warn of a list that was last read more than a week ago.
+    """Warn of a list of which nobody has seen the newest edition for a week.
 
     Parameters
     ----------
@@ -296,18 +335,18 @@ def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
     StaleData
         After 30 days for SDN and the Entity List, 120 for 1260H.
     """
-    age = (today - new.read_on).days
+    age = (today - new.current_on).days
     out: list[dict[str, object]] = []
     for list_id in new.counts():
         limit = REFUSE_AFTER_DAYS.get(list_id)
         if limit is not None and age > limit:
             raise StaleData(
-                f"list {list_id} was last read {age} days ago; {limit} are allowed",
-                places=[Place(new.file, f"read on {new.read_on.isoformat()}")],
+                f"list {list_id} was last seen {age} days ago; {limit} are allowed",
+                places=[Place(new.file, f"edition {new.edition_date.isoformat()}")],
                 cure="exposure data refresh",
             )
         if age > WARN_AFTER_DAYS:
-            message = f"list {list_id} was last read {age} days ago"
+            message = f"list {list_id} was last seen {age} days ago"
             out.append(
                 issue("warning", new.file, "list_is_old", message, cure="exposure data refresh")
             )
@@ -315,29 +354,84 @@ def age_issues(new: Snapshot, today: date) -> pl.DataFrame:
 
 
 def changes(new: Snapshot, previous: Snapshot) -> Changes:
-    """Compare two editions by row key: rows that came, rows that left, aliases that came or left."""
+    """Compare two editions by row key: rows that came, left or changed, aliases that came or left.
+
+    A row whose first citation changed has another key: it is one that left and one that came.
+    """
     before, after = previous.rows, new.rows
-    added = after.filter(~pl.col("row_key").is_in(before["row_key"].implode()))
-    removed = before.filter(~pl.col("row_key").is_in(after["row_key"].implode()))
+    added = after.join(before, on="row_key", how="anti", maintain_order="left")
+    removed = before.join(after, on="row_key", how="anti", maintain_order="left")
+    before = before.join(after, on="row_key", how="semi", maintain_order="left")
+    after = after.join(before, on="row_key", how="semi", maintain_order="left")
     old, now = _aliases(before), _aliases(after)
-    kept = pl.col("row_key").is_in(before["row_key"].implode()) & pl.col("row_key").is_in(
-        after["row_key"].implode()
-    )
-    gone = old.join(now, on=["row_key", "alias"], how="anti").filter(kept)
-    come = now.join(old, on=["row_key", "alias"], how="anti").filter(kept)
     both = pl.concat(
         [
-            gone.with_columns(pl.lit("removed").alias("change")),
-            come.with_columns(pl.lit("added").alias("change")),
+            old.join(now, on=["row_key", "alias"], how="anti").with_columns(
+                pl.lit("removed").alias("change")
+            ),
+            now.join(old, on=["row_key", "alias"], how="anti").with_columns(
+                pl.lit("added").alias("change")
+            ),
         ]
     )
-    return Changes(added, removed, both.sort(pl.col("change") == "added", "row_key", "alias"))
+    aliases = both.sort(pl.col("change") == "added", "row_key", "alias")
+    return Changes(added, removed, aliases, _changed(before, after))
 
 
 def _aliases(rows: pl.DataFrame) -> pl.DataFrame:
     return (
-        rows.select("row_key", "name", pl.col("aliases").alias("alias"))
+        rows.select("list_id", "row_key", "name", pl.col("aliases").alias("alias"))
         .explode("alias")
         .drop_nulls("alias")
         .unique(["row_key", "alias"], maintain_order=True)
+    )
+
+
+def _changed(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Return cells that differ; rows of one key are taken together, as their order means nothing."""
+    old, now = _texts(before), _texts(after)
+    whole = ["row_key", *COMPARED]
+    gone = old.join(now, on=whole, how="anti", nulls_equal=True)
+    come = now.join(old, on=whole, how="anti", nulls_equal=True)
+    differ = pl.concat([gone, come]).select("row_key").unique()
+    found = _cells(old.join(differ, on="row_key", how="semi")).join(
+        _cells(now.join(differ, on="row_key", how="semi")),
+        on=["row_key", "column"],
+        suffix="_after",
+    )
+    return (
+        found.filter(pl.col("value").ne_missing(pl.col("value_after")))
+        .select(
+            pl.col("list_id_after").alias("list_id"),
+            "row_key",
+            pl.col("printed_after").alias("name"),
+            "column",
+            pl.col("value").alias("before"),
+            pl.col("value_after").alias("after"),
+        )
+        .sort("row_key", "column")
+    )
+
+
+def _texts(rows: pl.DataFrame) -> pl.DataFrame:
+    texts = [
+        pl.col(name).list.sort().list.join("; ")
+        if isinstance(rows.schema[name], pl.List)
+        else pl.col(name).cast(pl.String)
+        for name in COMPARED
+    ]
+    return rows.select("list_id", "row_key", pl.col("name").alias("printed"), *texts)
+
+
+def _cells(texts: pl.DataFrame) -> pl.DataFrame:
+    return (
+        texts.unpivot(COMPARED, index=["list_id", "row_key", "printed"], variable_name="column")
+        .with_columns(pl.when(pl.col("value") != "").then("value"))
+        .group_by("row_key", "column")
+        .agg(
+            pl.col("list_id").first(),
+            pl.col("printed").first(),
+            pl.col("value").drop_nulls().unique().sort().str.join(" | "),
+        )
+        .with_columns(pl.when(pl.col("value") != "").then("value"))
     )

@@ -15,7 +15,7 @@ import polars as pl
 
 from exposure.attribution import score
 from exposure.errors import ContentError, MandateError
-from exposure.lists.status import list_status
+from exposure.optimiser.exclusions import barred_by_lists
 from exposure.optimiser.limits import BoolArray, FloatArray, PlanInputs
 from exposure.optimiser.plan import Plan, plan_from_inputs
 from exposure.optimiser.tail import draw_returns
@@ -118,9 +118,13 @@ def inputs_from_book(
     ids, returns, inferred, chances = _returns(shock, names, scenarios, mandate)
     loadings, specific = _risk(mandate, risk, names, notes)
     lo, mid, hi, covered, factor_ids, units = _scores(scores, catalog, names)
+    issuers = _issuers(book, catalog, names)
+    barred = barred_by_lists(catalog, mandate, issuers, book.as_of)
+    desk.can_buy[list(barred.not_bought)] = False
+    notes += barred.issues
     inputs = PlanInputs(
         listing_ids=tuple(names),
-        issuer_ids=_issuers(book, catalog, names),
+        issuer_ids=issuers,
         w0=desk.w0,
         benchmark=_benchmark(book, names, notes),
         can_buy=desk.can_buy,
@@ -136,7 +140,7 @@ def inputs_from_book(
         specific=specific,
         buy_cost=desk.buy_cost,
         sell_cost=desk.sell_cost,
-        excluded=_excluded(book, catalog, mandate, names),
+        excluded=_excluded(mandate, names) + barred.excluded,
         frozen=tuple(sorted(desk.frozen)),
         inferred=inferred,
         probabilities=chances,
@@ -225,23 +229,9 @@ def _issuers(book: Book, catalog: Catalog, names: Sequence[str]) -> tuple[str, .
     return tuple(known.get(name, name) for name in names)
 
 
-def _excluded(
-    book: Book, catalog: Catalog, mandate: Mandate, names: Sequence[str]
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _excluded(mandate: Mandate, names: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     place = {name: i for i, name in enumerate(names)}
-    found: list[tuple[str, tuple[int, ...]]] = [
-        (f"exclude:{name}", (place[name],)) for name in mandate.exclude if name in place
-    ]
-    lists = mandate.lists_excluded
-    if lists:
-        issuers = _issuers(book, catalog, names)
-        status = list_status(catalog.list_links, catalog.master.issuers, book.as_of, lists)
-        listed = status.filter(pl.col("status") == "listed")
-        for name in lists:
-            barred = set(listed.filter(pl.col("list_id") == name)["issuer_id"])
-            at = tuple(i for i, issuer in enumerate(issuers) if issuer in barred)
-            found.append((f"exclude:{name}", at))
-    return tuple(item for item in found if item[1])
+    return tuple((f"exclude:{name}", (place[name],)) for name in mandate.exclude if name in place)
 
 
 # --- scores, scenarios, risk ---------------------------------------------------------------------------------------

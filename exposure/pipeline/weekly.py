@@ -14,6 +14,7 @@ from exposure.content import ContentRoot
 from exposure.factors.catalog import Catalog
 from exposure.factors.ledger import evidence_ledger
 from exposure.factors.scoring import list_status_at
+from exposure.factors.screening import screen
 from exposure.history import input_fingerprint, run_id
 from exposure.pipeline.inputs import Inputs, prepare
 from exposure.pipeline.manifest import build_manifest
@@ -154,4 +155,5 @@ def assemble(
         mandate=None if inputs.mandate is None else mandate_view(inputs.mandate, plan),
         plan=None if plan is None else plan_view(plan),
         synthetic=book.name == "ai-servers",
+        screening=screen(book, facts),
     )

@@ -33,7 +33,7 @@ _COLUMNS = {
     },
     "lists": {
         "listing", "issuer", "list", "status", "relation", "row_name", "mechanisms", "citation", "valid_from",
-        "known_on", "wording",
+        "known_on", "wording", "new", "us_person", "meaning", "edition", "reviewed_on",
     },
     "issues": {"severity", "file", "sheet", "row", "column", "rule", "raw", "message", "cure"},
     "evidence": {

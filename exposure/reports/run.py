@@ -14,6 +14,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from exposure.factors.screening import ScreenResult
 from exposure.schemas import COVERED_STATUSES
 
 MAIN = "main"
@@ -227,6 +228,9 @@ class Run:
         the engine ran.
     list_status
         :class:`~exposure.schemas.ListStatus` of the issuers held.
+    screening
+        What the lists say with what it means, editions, listed suppliers, cliffs and news; where it is missing the
+        sheet shows ``list_status`` alone.
     evidence
         :class:`EvidenceLedger` of every id that a score names, and the links behind it.
     issuer_names, listing_names
@@ -266,6 +270,7 @@ class Run:
     comparison: Comparison | None = None
     method_changes: tuple[str, ...] = ()
     synthetic: bool = False
+    screening: ScreenResult | None = None
 
     @property
     def rejected(self) -> int:

@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from exposure.errors import ListError, Place
 from exposure.lists.rows import (
-    clean_name,
-    list_row,
+    by_text,
+    columns_frame,
     parse_citations,
     parse_footnotes,
     policy_class,
     row_key,
+    rows_frame,
     split_values,
 )
-from exposure.lists.snapshot import Snapshot, make_snapshot, read_bytes
+from exposure.lists.snapshot import Snapshot, make_snapshot
+from exposure.lists.sources.files import AGAIN, check_edition, parse_json, read_bytes, refuse_many
+from exposure.lists.sources.remarks import (
+    DIVEST,
+    EFFECTIVE,
+    FIXED_WORDS,
+    LISTED,
+    Remarks,
+    read_remarks,
+    remarks_of_ids,
+)
 from exposure.schemas import issue
 
+LAYOUT = "csl"
 LEGACY_HEADER = (
     "source", "entity_number", "type", "programs", "name", "title", "addresses", "federal_register_notice",
     "start_date", "end_date", "standard_order", "license_requirement", "license_policy", "call_sign", "vessel_type",
@@ -37,48 +50,101 @@ LEGACY_HEADER = (
 HEADERS = (("_id", *LEGACY_HEADER), LEGACY_HEADER)
 LIST_IDS = {"CMIC": "NS-CMIC"}  # where our word is not the code of the file
 _CODE = re.compile(r"\(([A-Z\-]+)(?: List)?\)")
-_COUNTRY = re.compile(r"(?:^|,\s*)([A-Z]{2})$")
+COUNTRY_WORDS = {"PRC": "CN"}  # where a country stands without its code
+_COUNTRIES = re.compile(r"(?:^|[,;])\s*([A-Z]{2}|PRC)[\s,]*(?=;|$)")
 
-Record = Mapping[str, Any]
+JSON_ONLY = ("id", "country", "score")  # fields that stand in no CSV and that nothing here needs
+READ = (
+    "source", "entity_number", "type", "programs", "name", "addresses", "federal_register_notice", "start_date",
+    "end_date", "license_requirement", "license_policy", "alt_names", "ids",
+)  # fmt: skip
+CITED = "EL"  # the list whose citations and footnotes other rooms read
+MOST_NAMED = 8
+CHANGED = "the layout of the list changed: read it before you rely on it"
 
 
-def read_csl(path: Path, *, edition_date: date, read_on: date, address: str = "") -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The records of a file by column, and the line or place of each."""
+
+    file: str
+    lines: Sequence[int]
+    columns: Mapping[str, Sequence[Any]]
+
+    def cells(self, column: str) -> Sequence[Any]:
+        """Return the cells of a column; the files of 2019 lack one."""
+        return self.columns.get(column) or [None] * len(self.lines)
+
+    def texts(self, column: str) -> list[str]:
+        """Return the cells of a column as text; an empty one is ""."""
+        return ["" if cell is None else str(cell).strip() for cell in self.cells(column)]
+
+
+def read_csl(
+    path: Path,
+    *,
+    edition_date: date,
+    read_on: date,
+    address: str = "",
+    content: bytes | None = None,
+) -> Snapshot:
     """Read a Consolidated Screening List file.
 
     Parameters
     ----------
     path
-        ``consolidated.csv`` or ``consolidated.json``.
+        ``consolidated.csv`` or ``consolidated.json``; which of the two it is, its first character tells.
+    content
+        What the file holds, if it was read already.
 
     Raises
     ------
     ListError
         If the file is missing, not UTF-8, has an unknown header, a row of another width, or a source without a list
-        code.
+        code; or if it states another date than ``edition_date``.
     """
-    content = read_bytes(path)
-    records = _json(path, content) if path.suffix == ".json" else _csv(path, content)
+    content = read_bytes(path) if content is None else content
+    text = _text(path, content)
     issues: list[dict[str, object]] = []
-    rows = [_row(path.name, line, record, issues) for line, record in records]
+    if is_json(text):
+        table, stated = _json(path, text, issues)
+        check_edition(path.name, edition_date, stated)
+    else:
+        table = _csv(path, text)
+    rows = columns_frame(_rows(table, issues)) if table.lines else rows_frame([])
     return make_snapshot(
-        path, content, rows, issues, edition_date=edition_date, read_on=read_on, address=address
+        path,
+        content,
+        rows,
+        issues,
+        edition_date=edition_date,
+        read_on=read_on,
+        address=address,
+        layout=LAYOUT,
     )
 
 
-def _csv(path: Path, content: bytes) -> Iterator[tuple[int, Record]]:
-    reader = csv.reader(io.StringIO(_text(path, content), newline=""), strict=True)
-    header = tuple(next(reader, ()))
-    if header not in HEADERS:
-        unknown = sorted(set(header) - set(HEADERS[0]))
-        lacking = sorted(set(LEGACY_HEADER) - set(header))
-        what = [f"does not know {', '.join(unknown)}"] if unknown else []
-        what += [f"lacks {', '.join(lacking)}"] if lacking else []
-        raise ListError(
-            f"{path.name} has an unknown header",
-            places=[Place(path.name, "; ".join(what) or "has its columns in another order", row=1)],
-            cure="the layout of the list changed: read it before you rely on it",
-        )
+def is_json(text: str) -> bool:
+    """Say whether a text is the JSON edition rather than the CSV."""
+    return text.lstrip()[:1] in {"{", "["}
+
+
+def stated_day(path: Path, content: bytes) -> date | None:
+    """Return the day on which a JSON edition says it was made; a CSV says none."""
+    found = re.search(rb'"search_performed_at"\s*:\s*"(\d{4}-\d{2}-\d{2})', content)
+    return _day(found.group(1).decode()) if found and is_json(_text(path, content[:64])) else None
+
+
+# --- the two forms ------------------------------------------------------------------------------------------------
+
+
+def _csv(path: Path, text: str) -> _Table:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
     try:
+        header = tuple(next(reader, ()))
+        _check_header(path.name, header)
         for cells in reader:
             if len(cells) != len(header):
                 raise ListError(
@@ -86,28 +152,64 @@ def _csv(path: Path, content: bytes) -> Iterator[tuple[int, Record]]:
                     places=[
                         Place(path.name, "has another width than the header", row=reader.line_num)
                     ],
-                    cure="fetch the official file again",
+                    cure=AGAIN,
                 )
-            yield reader.line_num, dict(zip(header, cells, strict=True))
+            rows.append(cells)
+            refuse_many(path.name, len(rows))
+            lines.append(reader.line_num)
     except csv.Error as fault:
         raise ListError(
             f"{path.name} is no proper CSV",
             places=[Place(path.name, str(fault), row=reader.line_num)],
-            cure="fetch the official file again",
+            cure=AGAIN,
         ) from fault
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    return _Table(path.name, lines, dict(zip(header, columns, strict=True)))
 
 
-def _json(path: Path, content: bytes) -> Iterator[tuple[int, Record]]:
-    try:
-        data = json.loads(_text(path, content))
-        results = data["results"]
-    except (json.JSONDecodeError, KeyError, TypeError) as fault:
+def _check_header(file: str, header: tuple[str, ...]) -> None:
+    if header in HEADERS:
+        return
+    unknown = sorted(set(header) - set(HEADERS[0]))
+    lacking = sorted(set(LEGACY_HEADER) - set(header))
+    what = [f"does not know {_some(unknown)}"] if unknown else []
+    what += [f"lacks {_some(lacking)}"] if lacking else []
+    raise ListError(
+        f"{file} has an unknown header",
+        places=[Place(file, "; ".join(what) or "has its columns in another order", row=1)],
+        cure=CHANGED,
+    )
+
+
+def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Table, date | None]:
+    data = parse_json(path, text)
+    records = data.get("results") if isinstance(data, dict) else None
+    why, row = "has no list of results", None
+    if isinstance(records, list):
+        row = next((at for at, item in enumerate(records, 1) if not isinstance(item, dict)), None)
+        why = "is no record of names and values"
+    if not isinstance(records, list) or row is not None:
         raise ListError(
             f"{path.name} is not the screening list",
-            places=[Place(path.name, "has no list of results")],
-            cure="fetch the official file again",
-        ) from fault
-    yield from enumerate(results, start=1)
+            places=[Place(path.name, why, row=row)],
+            cure=AGAIN,
+        )
+    refuse_many(path.name, len(records))
+    unknown = sorted(set(chain.from_iterable(records)) - set(HEADERS[0]) - set(JSON_ONLY))
+    if unknown:
+        what = f"fields that no layout here has, not read: {_some(unknown)}"
+        issues.append(issue("warning", path.name, "field_unknown", what))
+    columns = {name: [record.get(name) for record in records] for name in READ}
+    return _Table(path.name, range(1, len(records) + 1), columns), _stated(data)
+
+
+def _stated(data: Mapping[str, Any]) -> date | None:
+    return _day(data.get("search_performed_at"))
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:40] for name in names[:MOST_NAMED])
+    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -117,51 +219,103 @@ def _text(path: Path, content: bytes) -> str:
         raise ListError(
             f"{path.name} is not UTF-8",
             places=[Place(path.name, f"byte {fault.start} is no UTF-8")],
-            cure="fetch the official file again",
+            cure=AGAIN,
         ) from fault
 
 
-def _row(file: str, line: int, record: Record, issues: list[dict[str, object]]) -> dict[str, Any]:
-    name = str(record.get("name") or "")
-    list_id = _list_id(file, line, str(record.get("source") or ""))
-    citations, left = parse_citations(_cell(record, "federal_register_notice"))
-    requirement = _cell(record, "license_requirement")
-    footnotes, certain = parse_footnotes(requirement)
-    if list_id == "EL":
-        _doubts(file, line, name, citations, left, certain, requirement, issues)
-    number = _cell(record, "entity_number")
-    return list_row(
-        list_id=list_id,
-        row_key=f"OFAC:{number}" if number else row_key(list_id, name, citations),
-        name=name,
-        kind=(_cell(record, "type") or "").lower() or None,
-        aliases=_values(record, "alt_names"),
-        countries=_countries(record.get("addresses")),
-        citations=citations,
-        footnotes=footnotes,
-        requirement=requirement,
-        policy=_cell(record, "license_policy"),
-        policy_class=policy_class(_cell(record, "license_policy")),
-        programmes=_values(record, "programs"),
-        start=_day(record.get("start_date")),
-        end=_day(record.get("end_date")),
-        source_row=line,
-    )
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(table: _Table, issues: list[dict[str, object]]) -> dict[str, Sequence[Any]]:
+    names = ["" if cell is None else str(cell) for cell in table.cells("name")]
+    lists = _list_ids(table)
+    cited = by_text(table.texts("federal_register_notice"), parse_citations)
+    requirements = table.texts("license_requirement")
+    footnotes = by_text(requirements, parse_footnotes)
+    policies = [text or None for text in table.texts("license_policy")]
+    aliases = _by_cell(table.cells("alt_names"), _values)
+    for at, list_id in enumerate(lists):
+        if list_id == CITED:
+            _doubts(table, at, names[at], cited[at], footnotes[at][1], requirements[at], issues)
+    said = _remarks(table, names, issues)
+    countries = _by_cell(table.cells("addresses"), _countries)
+    for at, (cell, found) in enumerate(zip(table.cells("addresses"), countries, strict=True)):
+        if cell and not found:
+            message = f"{names[at]}: no address ends with the code of a country"
+            issues.append(
+                issue("info", table.file, "country_unknown", message, row=table.lines[at])
+            )
+    return {
+        "list_id": lists,
+        "row_key": _keys(table, lists, names, [citations for citations, _ in cited]),
+        "name": names,
+        "kind": by_text(table.texts("type"), lambda text: text.lower() or None),
+        "aliases": aliases,
+        "countries": countries,
+        "citations": [citations for citations, _ in cited],
+        "footnotes": [marks for marks, _ in footnotes],
+        "requirement": [text or None for text in requirements],
+        "policy": policies,
+        "policy_class": by_text(policies, policy_class),
+        "programmes": _by_cell(table.cells("programs"), _values),
+        "listing_ids": [one.listing_ids for one in said],
+        "isins": [one.isins for one in said],
+        "identifiers": [one.identifiers for one in said],
+        "start": _days(table, "start_date", [one.dates.get(LISTED) for one in said], issues),
+        "effective": [one.dates.get(EFFECTIVE) for one in said],
+        "divest_by": [one.dates.get(DIVEST) for one in said],
+        "end": _days(table, "end_date", [None] * len(names), issues),
+        "source_row": table.lines,
+    }
+
+
+def _keys(
+    table: _Table, lists: Sequence[str], names: Sequence[str], citations: Sequence[Sequence[str]]
+) -> list[str]:
+    return [
+        f"OFAC:{number}" if number else row_key(list_id, name, cited)
+        for number, list_id, name, cited in zip(
+            table.texts("entity_number"), lists, names, citations, strict=True
+        )
+    ]
+
+
+def _list_ids(table: _Table) -> list[str]:
+    sources = table.texts("source")
+    found = by_text(sources, _code)
+    if None in found:
+        at = found.index(None)
+        raise ListError(
+            f"{table.file} has a row without a list code",
+            places=[
+                Place(table.file, "needs a list code in brackets", row=table.lines[at],
+                      column="source", value=sources[at])
+            ],
+            cure=CHANGED,
+        )  # fmt: skip
+    return [LIST_IDS.get(code, code) for code in found if code]
+
+
+def _code(source: str) -> str | None:
+    match = _CODE.search(source)
+    return match.group(1) if match else None
 
 
 def _doubts(
-    file: str,
-    line: int,
+    table: _Table,
+    at: int,
     name: str,
-    citations: list[str],
-    left: str,
+    cited: tuple[list[str], str],
     certain: bool,
-    requirement: str | None,
+    requirement: str,
     issues: list[dict[str, object]],
 ) -> None:
     def say(rule: str, message: str, raw: str | None) -> None:
-        issues.append(issue("warning", file, rule, f"{name}: {message}", row=line, raw=raw))
+        issues.append(
+            issue("warning", table.file, rule, f"{name}: {message}", row=table.lines[at], raw=raw)
+        )
 
+    citations, left = cited
     if left:
         say("citation_unresolved", "part of the citation can't be read", left)
     elif not citations:
@@ -170,42 +324,36 @@ def _doubts(
         say("footnote_unresolved", "section 734.9(e) without its number", requirement)
 
 
-def _list_id(file: str, line: int, source: str) -> str:
-    match = _CODE.search(source)
-    if match is None:
-        raise ListError(
-            f"{file} has a row without a list code",
-            places=[
-                Place(
-                    file, "needs a list code in brackets", row=line, column="source", value=source
-                )
-            ],
-            cure="the layout of the list changed: read it before you rely on it",
-        )
-    code = match.group(1)
-    return LIST_IDS.get(code, code)
+def _remarks(
+    table: _Table, names: Sequence[str], issues: list[dict[str, object]]
+) -> Sequence[Remarks]:
+    nothing = Remarks()
+    out = [nothing] * len(names)
+    for at, cell in enumerate(table.cells("ids")):
+        if not cell:
+            continue
+        text = remarks_of_ids(cell)
+        if any(words in text for words in FIXED_WORDS):
+            out[at] = read_remarks(text, table.file, table.lines[at], names[at], issues)
+    return out
 
 
-def _cell(record: Record, column: str) -> str | None:
-    value = record.get(column)
-    text = "" if value is None else str(value).strip()
-    return text or None
-
-
-def _values(record: Record, column: str) -> list[str]:
-    value = record.get(column)
-    if isinstance(value, list):
-        return list(dict.fromkeys(clean_name(str(item)) for item in value if clean_name(str(item))))
-    return split_values(None if value is None else str(value))
-
-
-def _countries(addresses: Any) -> list[str]:
-    if isinstance(addresses, list):
-        found = {str(item.get("country") or "") for item in addresses if isinstance(item, Mapping)}
-    else:
-        parts = (clean_name(part) for part in str(addresses or "").split(";"))
-        found = {match.group(1) for part in parts if (match := _COUNTRY.search(part))}
-    return sorted(found - {""})
+def _days(
+    table: _Table, column: str, instead: Sequence[date | None], issues: list[dict[str, object]]
+) -> list[date | None]:
+    """Return the days of a column; one that can't be read is said and stays empty."""
+    texts = table.texts(column)
+    days = by_text(texts, _day)
+    out: list[date | None] = []
+    for at, (text, day, other) in enumerate(zip(texts, days, instead, strict=True)):
+        if text and day is None:
+            message = "is no day; not used"
+            issues.append(
+                issue("warning", table.file, "date_unreadable", message, row=table.lines[at],
+                      column=column, raw=text)
+            )  # fmt: skip
+        out.append(day or other)
+    return out
 
 
 def _day(value: Any) -> date | None:
@@ -213,3 +361,42 @@ def _day(value: Any) -> date | None:
         return date.fromisoformat(str(value)[:10]) if value else None
     except ValueError:
         return None
+
+
+def _by_cell(cells: Sequence[Any], read: Any) -> list[list[str]]:
+    """Read cells, each distinct text once; the lists of the JSON edition one by one."""
+    known: dict[str, list[str]] = {}
+    out: list[list[str]] = []
+    for cell in cells:
+        if isinstance(cell, list):
+            out.append(read(cell))
+            continue
+        text = "" if cell is None else str(cell)
+        if text not in known:
+            known[text] = read(text)
+        out.append(known[text])
+    return out
+
+
+def _values(cell: str | list[Any]) -> list[str]:
+    if isinstance(cell, str):
+        return split_values(cell)
+    # an item of the JSON edition may itself be two values that somebody joined
+    found = (name for item in cell for name in split_values(str(item or "")))
+    return list(dict.fromkeys(found))
+
+
+def _countries(cell: str | list[Any]) -> list[str]:
+    """Return the countries of a cell of addresses; each address ends with its code.
+
+    Examples
+    --------
+    >>> _countries("36 Road, Beijing, CN; Unit 5, Kowloon, HK; 7 Street, Beijing, CN; somewhere at sea")
+    ['CN', 'HK']
+    """
+    if isinstance(cell, str):
+        found = _COUNTRIES.findall(cell)
+    else:
+        codes = {str(item.get("country") or "") for item in cell if isinstance(item, dict)}
+        found = [code for text in codes for code in _COUNTRIES.findall(text)]
+    return sorted({COUNTRY_WORDS.get(str(code), str(code)) for code in found})

@@ -21,7 +21,8 @@ from exposure.lists.rows import (
     policy_class,
     row_key,
 )
-from exposure.lists.snapshot import Snapshot, make_snapshot, parse_xml, read_bytes
+from exposure.lists.snapshot import Snapshot, make_snapshot
+from exposure.lists.sources.files import AGAIN, parse_xml, read_bytes, refuse_many
 from exposure.schemas import issue
 
 SUPPLEMENTS = {4: "EL", 6: "UVL", 7: "MEU"}
@@ -38,6 +39,8 @@ _LEGAL = re.compile(
     r"^(co|ltd|inc|llc|l\.l\.c|corp|corporation|limited|company|s\.a|gmbh|pte|pty|plc|jsc|ojsc|ooo|fze|fzco|group)\b",
     re.IGNORECASE,
 )
+# cells of a row: the full table, and a short one of country, entity and citation
+WIDTHS = {"EL": (5,), "UVL": (5, 3), "MEU": (5, 3)}
 _AKA = re.compile(r",?\s*\ba\.?k\.?a\.?,?", re.IGNORECASE)
 _DASHES = "—–-"
 
@@ -71,18 +74,73 @@ def read_ecfr(
         )
     content = read_bytes(path)
     root = parse_xml(path, content)
-    wanted = f"Supplement No. {supplement} to Part 744"
-    division = next((item for item in root.iter("DIV9") if item.get("N") == wanted), None)
-    if division is None:
-        raise ListError(
-            f"{path.name} lacks {wanted}",
-            places=[Place(path.name, "has no DIV9 of that name")],
-            cure="ask for part 744 of title 15, with a real date in the address",
-        )
+    if supplement not in _supplements(root):
+        raise _lacks(path, f"Supplement No. {supplement} to Part 744")
+    return _snapshot(path, content, root, supplement, edition_date, read_on, address)
+
+
+def read_ecfr_lists(
+    path: Path, *, edition_date: date, read_on: date, address: str = ""
+) -> tuple[Snapshot, ...]:
+    """Read every list that the XML of a day has: supplements 4, 6 and 7 as far as they are there.
+
+    Raises
+    ------
+    ListError
+        As :func:`read_ecfr`; or if the file has none of them.
+    """
+    content = read_bytes(path)
+    root = parse_xml(path, content)
+    found = _supplements(root)
+    if not found:
+        raise _lacks(path, "Supplements No. 4, 6 and 7 to Part 744")
+    return tuple(
+        _snapshot(path, content, root, supplement, edition_date, read_on, address)
+        for supplement in found
+    )
+
+
+def _supplements(root: Any) -> dict[int, Any]:
+    """Return supplement → its division, of those that hold a list."""
+    wanted = {f"Supplement No. {number} to Part 744": number for number in SUPPLEMENTS}
+    return {wanted[name]: one for one in root.iter("DIV9") if (name := one.get("N")) in wanted}
+
+
+def _lacks(path: Path, what: str) -> ListError:
+    return ListError(
+        f"{path.name} lacks {what}",
+        places=[Place(path.name, "has no DIV9 of that name")],
+        cure="ask for part 744 of title 15, with a real date in the address",
+    )
+
+
+def _snapshot(
+    path: Path,
+    content: bytes,
+    root: Any,
+    supplement: int,
+    edition_date: date,
+    read_on: date,
+    address: str,
+) -> Snapshot:
     issues: list[dict[str, object]] = []
-    rows = _rows(path.name, division, SUPPLEMENTS[supplement], issues)
+    try:
+        rows = _rows(path.name, _supplements(root)[supplement], SUPPLEMENTS[supplement], issues)
+    except RecursionError as fault:
+        raise ListError(
+            f"{path.name} can't be read as a list",
+            places=[Place(path.name, "is nested too deeply")],
+            cure=AGAIN,
+        ) from fault
     return make_snapshot(
-        path, content, rows, issues, edition_date=edition_date, read_on=read_on, address=address
+        path,
+        content,
+        rows,
+        issues,
+        edition_date=edition_date,
+        read_on=read_on,
+        address=address,
+        layout=f"ecfr-{supplement}",
     )
 
 
@@ -91,53 +149,67 @@ def _rows(
 ) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     country = ""
+    skipped: list[int] = []
     for number, tr in enumerate(division.iter("TR"), start=1):
+        refuse_many(file, number)
         cells = [_text(td) for td in tr.findall("TD")]
         if not cells:
             continue  # a heading of TH cells
-        if len(cells) != 5:
+        if len(cells) not in WIDTHS[list_id]:
             raise ListError(
-                f"{file}: a row of the table has {len(cells)} cells, not 5",
+                f"{file}: a row of the table has {len(cells)} cells, not {WIDTHS[list_id][0]}",
                 places=[Place(file, "; ".join(cells)[:200], row=number)],
                 cure="the layout of the table changed: read it before you rely on it",
             )
-        printed, entity, requirement, policy, cited = cells
-        country = clean_name(printed.replace("\n", " ")) or country
+        # the short table of supplements 6 and 7 has neither requirement nor policy
+        printed, entity, *terms, cited = cells
+        requirement, policy = terms or ("", "")
+        country = clean_name(printed) or country
         if "[Reserved]" in entity or not entity.strip():
+            skipped.append(number)
             continue
-        name, aliases = _name_and_aliases(entity)
-        citations, left = parse_citations(cited)
-        footnotes, certain = parse_footnotes(requirement.replace("\n", " "))
-        for wrong, rule, message, raw in (
-            (bool(left), "citation_unresolved", "part of the citation can't be read", left),
-            (not citations, "citation_missing", "the row cites no rule", cited),
-            (
-                not certain,
-                "footnote_unresolved",
-                "section 734.9(e) without its number",
-                requirement,
-            ),
-        ):
-            if wrong:
-                issues.append(
-                    issue("warning", file, rule, f"{name}: {message}", row=number, raw=raw)
-                )
         out.append(
-            list_row(
-                list_id=list_id,
-                row_key=row_key(list_id, name, citations),
-                name=name,
-                aliases=aliases,
-                countries=[COUNTRY_CODES.get(country.upper(), country.upper())] if country else [],
-                citations=citations,
-                footnotes=footnotes,
-                requirement=clean_name(requirement.replace("\n", " ")) or None,
-                policy=clean_name(policy.replace("\n", " ")) or None,
-                policy_class=policy_class(policy),
-                source_row=number,
-            )
+            _row(file, number, list_id, (country, entity, requirement, policy, cited), issues)
         )
+    if skipped:
+        message = f"{len(skipped)} rows of the table are reserved or empty: no entity"
+        raw = ", ".join(str(number) for number in skipped[:8])
+        issues.append(issue("info", file, "row_without_entity", message, raw=raw))
     return out
+
+
+def _row(
+    file: str,
+    number: int,
+    list_id: str,
+    cells: tuple[str, str, str, str, str],
+    issues: list[dict[str, object]],
+) -> dict[str, Any]:
+    country, entity, requirement, policy, cited = cells
+    name, aliases = _name_and_aliases(entity)
+    citations, left = parse_citations(cited)
+    footnotes, certain = parse_footnotes(requirement.replace("\n", " "))
+    for wrong, rule, message, raw in (
+        (bool(left), "citation_unresolved", "part of the citation can't be read", left),
+        (not citations, "citation_missing", "the row cites no rule", cited),
+        (not certain, "footnote_unresolved", "section 734.9(e) without its number", requirement),
+        (not country, "country_missing", "no country stands in the row or above it", ""),
+    ):
+        if wrong:
+            issues.append(issue("warning", file, rule, f"{name}: {message}", row=number, raw=raw))
+    return list_row(
+        list_id=list_id,
+        row_key=row_key(list_id, name, citations),
+        name=name,
+        aliases=aliases,
+        countries=[COUNTRY_CODES.get(country.upper(), country.upper())] if country else [],
+        citations=citations,
+        footnotes=footnotes,
+        requirement=clean_name(requirement) or None,
+        policy=clean_name(policy) or None,
+        policy_class=policy_class(policy),
+        source_row=number,
+    )
 
 
 def _text(cell: Any) -> str:

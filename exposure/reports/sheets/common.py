@@ -230,7 +230,10 @@ def rule(canvas: Canvas, row: int, first: int, last: int, border: str = "hair") 
     canvas.paint(row, first, last, border=border)
 
 
-CENTRED = {"order", "grade", "row", "lot", "currency", "list", "period", "known_on", "valid_from"}
+CENTRED = {
+    "order", "grade", "row", "lot", "currency", "list", "period", "known_on", "valid_from", "edition", "reviewed_on",
+    "new",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

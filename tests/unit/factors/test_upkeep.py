@@ -139,6 +139,23 @@ def test_a_statement_that_lives_nowhere_is_an_error(catalog, scenarios):
     assert rows["row"].is_not_null().all()
 
 
+def test_only_the_newest_edition_that_is_known_can_be_old(catalog, scenarios):
+    first = catalog.editions.filter(pl.col("list_id") == "EL")
+    day = date(2026, 11, 24)
+    later = first.with_columns(
+        pl.lit(date(2026, 11, 20)).alias("edition_date"),
+        pl.lit(date(2026, 11, 22)).alias("known_on"),
+    )
+    both = replace(catalog, editions=pl.concat([catalog.editions, later]))
+
+    def old(day):
+        found = issues(both, scenarios, "list_edition_old", day).filter(pl.col("raw") == "EL")
+        return [message.split("edition ")[1][:10] for message in found["message"]]
+
+    assert old(day) == []
+    assert old(date(2026, 11, 21)) == ["2026-07-31"]  # read, but not yet known
+
+
 def test_old_lists_and_rules_without_an_outcome_on_a_late_day(catalog, scenarios):
     late = date(2026, 11, 24)
 

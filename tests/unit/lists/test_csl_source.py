@@ -149,7 +149,7 @@ def test_a_date_that_is_none_stays_empty(tmp_path):
         ("c.csv", ",".join(HEADERS[0]).encode() + b'\n"x"y,z\n', "no proper CSV"),
         ("c.csv", b"\xff\xfe\x00", "is not UTF-8"),
         ("c.json", b"{}", "is not the screening list"),
-        ("c.json", b"[1", "is not the screening list"),
+        ("c.json", b"[1", "is no proper JSON"),
     ],
 )
 def test_files_of_another_kind_are_refused(tmp_path, name, content, says):

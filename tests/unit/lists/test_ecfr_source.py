@@ -58,6 +58,7 @@ def test_doubts_are_named(tmp_path):
         "citation_missing",
         "citation_unresolved",
         "footnote_unresolved",
+        "row_without_entity",  # [Reserved]
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -95,12 +96,19 @@ def test_a_stated_count_must_be_met():
 
 
 def test_age_is_warned_of_after_a_week_and_refused_after_a_month():
-    new = snapshot([*CANARY_NAMES])
+    new = replace(snapshot([*CANARY_NAMES]), fetched_on=READ_ON)
 
     assert age_issues(new, READ_ON + timedelta(days=7)).is_empty()
     assert age_issues(new, READ_ON + timedelta(days=30))["rule"].to_list() == ["list_is_old"]
     with pytest.raises(StaleData, match="31 days ago; 30 are allowed"):
         age_issues(new, READ_ON + timedelta(days=31))
+
+
+def test_an_old_file_does_not_grow_young_by_being_read():
+    old = replace(snapshot([*CANARY_NAMES]), read_on=date(2026, 11, 20))
+
+    with pytest.raises(StaleData, match="112 days ago"):
+        age_issues(old, date(2026, 11, 20))
 
 
 def test_a_list_without_a_limit_only_warns():

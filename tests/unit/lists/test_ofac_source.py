@@ -60,7 +60,7 @@ def test_rows_of_the_delimited_layout_are_read(tmp_path):
     assert first["countries"] == ["CN", "Cuba"]
     assert second["programmes"] == ["SDGT", "SYRIA"]
     assert second["kind"] == "individual"
-    assert third["aliases"] == ["BNC"]
+    assert (third["aliases"], third["weak_aliases"]) == ([], ["BNC"])  # in quotes: weak
 
 
 def test_remarks_of_the_military_companies_give_identifiers_and_dates(tmp_path):
@@ -101,7 +101,7 @@ def test_remarks_that_go_on_in_the_comments_file_are_joined_first(tmp_path):
     (row,) = read_ofac(main, comments=comments, **DAYS).rows.to_dicts()
 
     assert row["listing_ids"] == ["601800.SH"]
-    assert row["aliases"] == ["CCCC"]
+    assert row["weak_aliases"] == ["CCCC"]
 
 
 def test_another_layout_is_refused_with_its_row(tmp_path):

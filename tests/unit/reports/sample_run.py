@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import dataframely as dy
 import polars as pl
 
 from exposure import schemas
+from exposure.factors.screening import (
+    Cliffs,
+    ListEditions,
+    ListedSuppliers,
+    ListNews,
+    ScreenResult,
+    ScreenRows,
+)
 from exposure.reports.run import (
     Comparison,
     EvidenceLedger,
@@ -214,6 +223,7 @@ def sample_run(plan: str = "plan", *, comparison: bool = False) -> Run:
         mandate=MandateView("synthetic-mandate", tuple(LIMITS)),
         plan=_plan(plan, positions, returns),
         synthetic=True,
+        screening=_screening(),
     )
     if comparison:
         before = exposures.with_columns(mid=pl.col("mid") * 0.97)
@@ -576,6 +586,83 @@ def _list_status() -> pl.DataFrame:
     return schemas.validated(
         pl.DataFrame(rows, schema=schemas.empty(schemas.ListStatus).schema), schemas.ListStatus
     )
+
+
+def _screening() -> ScreenResult:
+    status = _list_status()
+    weights = {row[1]: (row[0], row[2], row[3], row[4]) for row in HOLDINGS if row[1]}
+    rows = []
+    for row in status.iter_rows(named=True):
+        listing, zh, en, weight = weights[row["issuer_id"]]
+        banned = row["list_id"] == "NS-CMIC" and row["status"] == "listed"
+        absent = row["status"] == "not_on_list"
+        rows.append(
+            {
+                **{name: row[name] for name in ScreenRows.columns() if name in row},
+                "listing_ids": [listing], "name_zh": zh, "name_en": en, "weight": weight,
+                "since": row["valid_from"],
+                "us_person": None if absent else "sell_only" if banned else "yes",
+                "sell_by": date(2025, 6, 3) if banned else None,
+                "meaning_zh": "" if absent else "虚构：名单对持有人的含义。",
+                "meaning_en": "" if absent else "Invented: what the list means for a holder.",
+                "edition_date": date(2025, 1, 16), "reviewed_on": date(2025, 1, 20),
+            }
+        )  # fmt: skip
+    order = ["listed", "related", "unresolved", "not_on_list"]
+    rows.sort(key=lambda row: (order.index(row["status"]), row["issuer_id"], row["list_id"]))
+    first = status.filter((pl.col("issuer_id") == "yunfeng") & (pl.col("list_id") == "EL"))
+    return ScreenResult(
+        AS_OF,
+        date(2025, 1, 17),
+        _screen_frame(ScreenRows, rows),
+        _screen_frame(
+            ListedSuppliers,
+            [
+                {
+                    "issuer_id": "beichen", "supplier_id": "yunfeng", "supplier_zh": "云峰", "supplier_en": "Yunfeng",
+                    "input_kind": "boards", "lo": 0.1, "mid": 0.2, "hi": 0.3, "list_id": list_id,
+                    "row_name": "Yunfeng Co., Ltd.", "mechanisms": "entity_licence", "since": date(2023, 3, 6),
+                    "link_id": "beichen.boards.yunfeng",
+                }
+                for list_id in ("EL", "1260H")
+            ],
+        ),
+        _screen_frame(
+            ListEditions,
+            [
+                {
+                    "list_id": list_id, "name_zh": f"虚构名单{list_id}", "name_en": f"invented list {list_id}",
+                    "edition_date": day, "rows": size, "age_days": age, "allowed_days": allowed, "line": "",
+                }
+                for list_id, day, size, age, allowed in (
+                    ("EL", date(2025, 1, 16), 3000, 8, 30),
+                    ("NS-CMIC", date(2024, 11, 1), 60, 84, 30),
+                    ("1260H", None, None, None, 120),
+                )
+            ],
+        ),
+        _screen_frame(
+            Cliffs,
+            [
+                {
+                    "event_id": "X", "due": date(2025, 3, 1), "title_zh": "虚构规则", "title_en": "An invented rule",
+                    "instrument": "invented",
+                }
+            ],
+        ),
+        _screen_frame(
+            ListNews,
+            [
+                {"issuer_id": "yunfeng", "list_id": "EL", "before": "not on list", "now": first["wording"][0]}
+            ],
+        ),
+    )  # fmt: skip
+
+
+def _screen_frame(schema: type[dy.Schema], rows: list[dict[str, object]]) -> pl.DataFrame:
+    columns = {name: column.dtype for name, column in schema.columns().items()}
+    table = [{name: row.get(name) for name in columns} for row in rows]
+    return schema.validate(pl.DataFrame(table, schema=columns))
 
 
 def _ledger(positions: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,478 @@
+"""Screening: what each sanction list says of each holding on a day, since when, and what it means for a holder.
+
+Three things are kept apart: the legal status of the issuer itself, the relatives through which a list touches it, and
+listed suppliers, which are economics and no status. Only reviewed links are read; a proposed match has no way in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from exposure.errors import UsageError
+from exposure.factors.catalog import Catalog
+from exposure.factors.scoring import list_status_at
+from exposure.lists.meanings import Meaning
+from exposure.lists.ownership import ownership_reach
+from exposure.lists.snapshot import REFUSE_AFTER_DAYS
+from exposure.lists.status import LISTS
+from exposure.portfolios.holdings import Book
+
+CLIFF_DAYS = 90
+NEWS_DAYS = 7
+RELIEF, SCHEDULED = "relief", "scheduled_cliff"  # say a second time what the act itself says
+STATUS_ORDER = ("listed", "related", "unresolved", "not_on_list")
+LIST_ORDER = ("SDN", "NS-CMIC", "EL", "1260H", "DPL", "MEU", "UVL", "FCC", "SHTC", "UEL")
+NOT_IN_CATALOG = "not screened: the catalog does not know the issuer"
+DISCLAIMER = "screening aid, not legal advice"
+
+
+class ScreenRows(dy.Schema):
+    """One line an issuer and list, what matters first."""
+
+    issuer_id = dy.String(nullable=True)  # null: the catalog doesn't know the issuer
+    listing_ids = dy.List(dy.String())  # lines of the portfolio, largest weight first
+    name_zh = dy.String(nullable=True)
+    name_en = dy.String(nullable=True)
+    weight = dy.Float64()  # fraction of net asset value, all lines together
+    list_id = dy.String()
+    status = dy.String(regex=r"^(listed|related|not_on_list|unresolved)$")
+    relation = dy.String(nullable=True)
+    row_name = dy.String(nullable=True)
+    mechanisms = dy.String(nullable=True)
+    footnote = dy.String(nullable=True)
+    citation = dy.String(nullable=True)
+    since = dy.Date(nullable=True)
+    known_on = dy.Date(nullable=True)
+    us_person = dy.String(
+        nullable=True, regex=r"^(yes|sell_only|no|unknown)$"
+    )  # null: the list is silent
+    sell_by = dy.Date(nullable=True)
+    meaning_zh = dy.String()
+    meaning_en = dy.String()
+    edition_date = dy.Date(nullable=True)  # null: no edition was out on the day
+    reviewed_on = dy.Date(nullable=True)  # of the link, or of the search that found none
+    link_ids = dy.List(dy.String())
+    wording = dy.String()
+
+
+class ListedSuppliers(dy.Schema):
+    """A first-tier supplier of a holding that is itself on a list; a fact of the chain, no status of the holding."""
+
+    issuer_id = dy.String()
+    supplier_id = dy.String()
+    supplier_zh = dy.String()
+    supplier_en = dy.String()
+    input_kind = dy.String()
+    lo = dy.Float64(nullable=True)  # share of the holding's total cost
+    mid = dy.Float64(nullable=True)
+    hi = dy.Float64(nullable=True)
+    list_id = dy.String()
+    row_name = dy.String()
+    mechanisms = dy.String()
+    since = dy.Date()
+    link_id = dy.String()  # of the supply
+
+
+class ListEditions(dy.Schema):
+    """The edition that each list rests on."""
+
+    list_id = dy.String(primary_key=True)
+    name_zh = dy.String()
+    name_en = dy.String()
+    edition_date = dy.Date(nullable=True)
+    rows = dy.Int64(nullable=True)
+    age_days = dy.Int64(nullable=True)
+    allowed_days = dy.Int64(
+        nullable=True
+    )  # of age, before absence from it is no longer to be relied on
+    line = dy.String()
+
+
+class Cliffs(dy.Schema):
+    """A rule that starts, ends or revives soon."""
+
+    event_id = dy.String(primary_key=True)
+    due = dy.Date()
+    title_zh = dy.String(nullable=True)
+    title_en = dy.String()
+    instrument = dy.String()
+
+
+class ListNews(dy.Schema):
+    """An issuer of the portfolio whose answer on a list is another one than some days ago."""
+
+    issuer_id = dy.String(primary_key=True)
+    list_id = dy.String(primary_key=True)
+    before = dy.String(nullable=True)  # the sentence of then; null: the list was not asked about
+    now = dy.String()
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenResult:
+    """The answer of :func:`screen`.
+
+    Parameters
+    ----------
+    rows
+        :class:`ScreenRows`.
+    suppliers
+        :class:`ListedSuppliers`.
+    editions
+        :class:`ListEditions`, one footer line a list.
+    cliffs
+        :class:`Cliffs` of the next 90 days.
+    news
+        :class:`ListNews` since ``news_since``.
+    """
+
+    as_of: date
+    news_since: date
+    rows: pl.DataFrame
+    suppliers: pl.DataFrame
+    editions: pl.DataFrame
+    cliffs: pl.DataFrame
+    news: pl.DataFrame
+
+    def listed(self) -> pl.DataFrame:
+        """Return the lines of issuers that are themselves on a list."""
+        return self.rows.filter(pl.col("status") == "listed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same facts for JSON."""
+        return {
+            "as_of": self.as_of,
+            "rows": self.rows.to_dicts(),
+            "suppliers": self.suppliers.to_dicts(),
+            "editions": self.editions.to_dicts(),
+            "cliffs": self.cliffs.to_dicts(),
+            "news_since": self.news_since,
+            "news": self.news.to_dicts(),
+            "note": DISCLAIMER,
+        }
+
+
+def screen(
+    book: Book,
+    catalog: Catalog,
+    as_of: date | None = None,
+    *,
+    lists: Sequence[str] | None = None,
+    news_since: date | None = None,
+) -> ScreenResult:
+    """Say who of a portfolio is on which list, by what relation, since when, and what that means for a holder.
+
+    There is no "clear": absence is "not on list X as of D (edition E)", and an issuer that nobody looked for is
+    unresolved.
+
+    Parameters
+    ----------
+    as_of
+        Use only what was known on this day; by default the day of the book.
+    lists
+        Lists to ask about; by default SDN, NS-CMIC, Entity List and 1260H, and any other list where a link is in
+        force.
+    news_since
+        Answers that differ from those of this day are news; by default a week ago.
+
+    Raises
+    ------
+    UsageError
+        If a list is not known.
+
+    Examples
+    --------
+    >>> import exposure as ex
+    >>> book = ex.load_holdings("portfolios/ai-servers/holdings.csv", as_of=date(2025, 1, 24))
+    >>> found = ex.screen(book, ex.load_catalog())
+    >>> found.rows.select("listing_ids", "list_id", "status", "us_person").row(0)
+    (['603019.SH'], 'NS-CMIC', 'listed', 'no')
+    """
+    day = book.as_of if as_of is None else as_of
+    for name in lists or ():
+        if name not in catalog.meanings.lists:
+            raise UsageError(
+                f"no list is called {name!r}", cure=f"use {', '.join(catalog.meanings.lists)}"
+            )
+    asked = list(dict.fromkeys(lists or LISTS))
+    statuses = list_status_at(catalog, day, None if lists is None else asked)
+    editions = _editions(catalog, asked, statuses, day)
+    then = day - timedelta(days=NEWS_DAYS) if news_since is None else news_since
+    return ScreenResult(
+        day,
+        then,
+        _screen_rows(book, catalog, statuses, editions, asked, day),
+        _suppliers(book, catalog, statuses, day),
+        editions,
+        cliffs(catalog.events, day),
+        _news(book, list_status_at(catalog, then, None if lists is None else asked), statuses),
+    )
+
+
+def meaning_of(
+    catalog: Catalog, status: Mapping[str, Any], as_of: date, caught: frozenset[tuple[str, str]]
+) -> Meaning:
+    """Return what a row of :class:`~exposure.schemas.ListStatus` means for a holder."""
+    ids = status["link_ids"]
+    links = catalog.list_links.filter(pl.col("link_id").is_in(ids)).to_dicts() if ids else []
+    key = (status["issuer_id"], status["list_id"])
+    return catalog.meanings.of(status, links, as_of, caught=key in caught)
+
+
+def caught_at(catalog: Catalog, as_of: date) -> frozenset[tuple[str, str]]:
+    """Return issuer and list of those that an ownership rule catches on a day."""
+    reach = ownership_reach(catalog.master.ownership, catalog.list_links, catalog.events, as_of)
+    sure = reach.filter(pl.col("verdict") == "caught")
+    return frozenset(sure.select("issuer_id", "list_id").iter_rows())
+
+
+def cliffs(events: pl.DataFrame, as_of: date, days: int = CLIFF_DAYS) -> pl.DataFrame:
+    """Return the rules that start, end or revive within some days, by what was known on the day.
+
+    Parameters
+    ----------
+    events
+        :class:`~exposure.schemas.Events`.
+
+    Returns
+    -------
+    polars.DataFrame
+        :class:`Cliffs`, soonest first.
+    """
+    last = as_of + timedelta(days=days)
+    known = events.filter(pl.col("known_on") <= as_of)
+    # a suspension holds through its last day: what it holds back is due on the day after
+    ends = (pl.col("suspended_to") + pl.duration(days=1)).cast(pl.Date)
+    parts = [known.with_columns(due=due) for due in (pl.col("effective"), ends, pl.col("ended"))]
+    due = pl.concat(parts).filter((pl.col("due") > as_of) & (pl.col("due") <= last))
+    due = due.filter(pl.col("mechanism") != RELIEF)
+    chosen = due.sort("due", "event_id").unique("event_id", keep="first", maintain_order=True)
+    acts = chosen.filter(pl.col("mechanism") != SCHEDULED)["due"].to_list()
+    rows = [
+        row
+        for row in chosen.iter_rows(named=True)
+        if row["mechanism"] != SCHEDULED
+        or not any(abs((row["due"] - day).days) <= 1 for day in acts)
+    ]
+    schema = {name: column.dtype for name, column in Cliffs.columns().items()}
+    return Cliffs.validate(
+        pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
+    )
+
+
+def _screen_rows(
+    book: Book,
+    catalog: Catalog,
+    statuses: pl.DataFrame,
+    editions: pl.DataFrame,
+    asked: Sequence[str],
+    day: date,
+) -> pl.DataFrame:
+    held = _held(book)
+    issuers = {row["issuer_id"]: row for row in catalog.master.issuers.iter_rows(named=True)}
+    edition_of = dict(editions.select("list_id", "edition_date").iter_rows())
+    caught = caught_at(catalog, day)
+    reviewed = _Reviewed.of(catalog)
+    rows: list[dict[str, Any]] = []
+    for status in statuses.filter(pl.col("issuer_id").is_in(list(held))).iter_rows(named=True):
+        issuer = issuers[status["issuer_id"]]
+        meaning = meaning_of(catalog, status, day, caught)
+        rows.append(
+            {
+                **held[status["issuer_id"]],
+                "issuer_id": status["issuer_id"],
+                "name_zh": issuer["name_zh"],
+                "name_en": issuer["name_en"],
+                **{name: status[name] for name in _FROM_STATUS},
+                "since": status["valid_from"],
+                **_meaning_cells(meaning),
+                "edition_date": edition_of.get(status["list_id"]),
+                "reviewed_on": reviewed.day(status),
+            }
+        )
+    rows += _strangers(book, issuers, asked, edition_of, day)
+    rows.sort(key=_rank)
+    schema = {name: column.dtype for name, column in ScreenRows.columns().items()}
+    table = [{name: row[name] for name in schema} for row in rows]
+    return ScreenRows.validate(pl.DataFrame(table, schema=schema))
+
+
+_FROM_STATUS = (
+    "list_id", "status", "relation", "row_name", "mechanisms", "footnote", "citation", "known_on", "link_ids",
+    "wording",
+)  # fmt: skip
+
+
+def _meaning_cells(meaning: Meaning) -> dict[str, Any]:
+    return {
+        "us_person": meaning.us_person,
+        "sell_by": meaning.sell_by,
+        "meaning_zh": meaning.zh,
+        "meaning_en": meaning.en,
+    }
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[object, ...]:
+    list_id = row["list_id"]
+    return (
+        STATUS_ORDER.index(row["status"]),
+        LIST_ORDER.index(list_id) if list_id in LIST_ORDER else len(LIST_ORDER),
+        -row["weight"],
+        row["issuer_id"] or row["listing_ids"][0],
+    )
+
+
+def _held(book: Book) -> dict[str, dict[str, Any]]:
+    """Return issuer → its lines and their weight together."""
+    found: dict[str, dict[str, Any]] = {}
+    lines = book.holdings.drop_nulls("issuer_id").sort(
+        "weight", "listing_id", descending=[True, False]
+    )
+    for issuer, listing, weight in lines.select("issuer_id", "listing_id", "weight").iter_rows():
+        entry = found.setdefault(issuer, {"listing_ids": [], "weight": 0.0})
+        entry["listing_ids"].append(listing)
+        entry["weight"] += weight
+    return found
+
+
+def _strangers(
+    book: Book,
+    issuers: Mapping[str, Any],
+    asked: Sequence[str],
+    edition_of: Mapping[str, date | None],
+    day: date,
+) -> Iterator[dict[str, Any]]:
+    """Yield a line a list for holdings whose issuer the catalog doesn't know: nobody looked for them."""
+    blank = dict.fromkeys(ScreenRows.columns())
+    for line in book.holdings.iter_rows(named=True):
+        if line["issuer_id"] in issuers:
+            continue
+        for list_id in asked:
+            yield blank | {
+                "listing_ids": [line["listing_id"]],
+                "name_zh": line["name"],
+                "name_en": line["name"],
+                "weight": line["weight"],
+                "list_id": list_id,
+                "status": "unresolved",
+                **_meaning_cells(Meaning("unknown", None, "", "")),
+                "edition_date": edition_of.get(list_id),
+                "link_ids": [],
+                "wording": f"list {list_id} unresolved as of {day.isoformat()}: {NOT_IN_CATALOG}",
+            }
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    """When a person last looked."""
+
+    links: Mapping[str, date]
+    searches: Mapping[tuple[str, str], date]
+
+    @staticmethod
+    def of(catalog: Catalog) -> _Reviewed:
+        searches = catalog.screened.select("issuer_id", "list_id", "screened_on").iter_rows()
+        return _Reviewed(
+            dict(catalog.list_links.select("link_id", "reviewed_on").iter_rows()),
+            {(issuer, list_id): day for issuer, list_id, day in searches},
+        )
+
+    def day(self, status: Mapping[str, Any]) -> date | None:
+        """Return the newest review of the links of a status, or the day of the search that found none."""
+        days = [self.links[link] for link in status["link_ids"] if link in self.links]
+        return max(days) if days else self.searches.get((status["issuer_id"], status["list_id"]))
+
+
+def _suppliers(book: Book, catalog: Catalog, statuses: pl.DataFrame, day: date) -> pl.DataFrame:
+    listed: dict[str, list[Mapping[str, Any]]] = {}
+    for status in statuses.filter(pl.col("status") == "listed").iter_rows(named=True):
+        listed.setdefault(status["issuer_id"], []).append(status)
+    names = {
+        issuer: (zh, en)
+        for issuer, zh, en in catalog.master.issuers.select(
+            "issuer_id", "name_zh", "name_en"
+        ).iter_rows()
+    }
+    held = list(_held(book))
+    links = catalog.links_at(day).filter(
+        pl.col("customer").is_in(held) & pl.col("supplier").is_in(list(listed))
+    )
+    rows = [
+        {
+            "issuer_id": link["customer"],
+            "supplier_id": link["supplier"],
+            "supplier_zh": names[link["supplier"]][0],
+            "supplier_en": names[link["supplier"]][1],
+            **{name: link[name] for name in ("input_kind", "lo", "mid", "hi", "link_id")},
+            **{name: status[name] for name in ("list_id", "row_name", "mechanisms")},
+            "since": status["valid_from"],
+        }
+        for link in links.iter_rows(named=True)
+        for status in listed[link["supplier"]]
+    ]
+    schema = {name: column.dtype for name, column in ListedSuppliers.columns().items()}
+    frame = pl.DataFrame(rows, schema=schema)
+    return ListedSuppliers.validate(
+        frame.sort(
+            "issuer_id", "mid", "supplier_id", "link_id", "list_id",
+            descending=[False, True, False, False, False], nulls_last=True,
+        )
+    )  # fmt: skip
+
+
+def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+    """Return whose answer changed; the day and the edition inside a sentence are no change."""
+    told = ["status", "relation", "row_name", "mechanisms", "citation"]
+    keys = ["issuer_id", "list_id"]
+    held = now.filter(pl.col("issuer_id").is_in(list(_held(book))))
+    joined = held.select(*keys, *told, "wording").join(
+        before.select(*keys, *told, "wording"), on=keys, how="left", suffix="_before"
+    )
+    same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in told])
+    # a list asked about only since somebody is on it has no earlier answer
+    news = joined.filter(~same).select(*keys, before="wording_before", now="wording")
+    return ListNews.validate(news.sort(keys))
+
+
+def _editions(
+    catalog: Catalog, asked: Iterable[str], statuses: pl.DataFrame, day: date
+) -> pl.DataFrame:
+    shown = list(dict.fromkeys([*asked, *statuses["list_id"].unique().sort()]))
+    out = catalog.editions.filter(
+        (pl.col("edition_date") <= day) & (pl.col("known_on") <= day)
+    ).sort("edition_date")
+    newest = {row["list_id"]: row for row in out.iter_rows(named=True)}
+    rows: list[dict[str, Any]] = []
+    for list_id in shown:
+        name = catalog.meanings.lists[list_id]
+        edition = newest.get(list_id)
+        allowed = REFUSE_AFTER_DAYS.get(list_id)
+        found: dict[str, Any] = {
+            "list_id": list_id,
+            "name_zh": name.zh,
+            "name_en": name.en,
+            "edition_date": None,
+            "rows": None,
+            "age_days": None,
+            "allowed_days": allowed,
+        }
+        text = "no edition was out: answers rest on the dates of the cited rules"
+        if edition is not None:
+            age = (day - edition["edition_date"]).days
+            found |= {
+                "edition_date": edition["edition_date"],
+                "rows": edition["rows"],
+                "age_days": age,
+            }
+            size = "rows not counted" if edition["rows"] is None else f"{edition['rows']} rows"
+            text = f"edition {edition['edition_date'].isoformat()}, {size}"
+            if allowed is not None and age > allowed:
+                text += f"; {age} days old, {allowed} allowed: don't rely on absence"
+        rows.append(found | {"line": f"{list_id} {text}; {DISCLAIMER}"})
+    schema = {column: dtype.dtype for column, dtype in ListEditions.columns().items()}
+    return ListEditions.validate(pl.DataFrame(rows, schema=schema))

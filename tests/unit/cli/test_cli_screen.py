@@ -1,0 +1,284 @@
+"""``exposure screen``: what it prints, when it fails, and how a match becomes a link of the user's own content.
+
+A user would notice a failure as a match that counts before anybody looked, or a decision that is lost.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from exposure.factors.catalog import load_facts
+from exposure.factors.scoring import list_status_at, score_issuers
+from exposure.lists.queue_files import LINKS, QUEUE
+
+ROOT = Path(__file__).parents[3]
+SAMPLE = str(ROOT / "portfolios" / "ai-servers" / "holdings.csv")
+DAY = ("--as-of", "2026-08-03")
+HEADER = [
+    "_id", "source", "entity_number", "type", "programs", "name", "title", "addresses",
+    "federal_register_notice", "start_date", "end_date", "standard_order", "license_requirement",
+    "license_policy", "call_sign", "vessel_type", "gross_tonnage", "gross_registered_tonnage", "vessel_flag",
+    "vessel_owner", "remarks", "source_list_url", "alt_names", "citizenships", "dates_of_birth",
+    "nationalities", "places_of_birth", "source_information_url", "ids",
+]  # fmt: skip
+ENTITY = "Entity List (EL) - Bureau of Industry and Security"
+
+
+def csl(path: Path, *rows: dict[str, str]) -> Path:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"source": ENTITY, "addresses": "Jinan, CN", **row} for row in rows)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def every_link_of_the_entity_list() -> list[dict[str, str]]:
+    """Return rows that keep all reviewed links alive: a file without them would end them all."""
+    links = load_facts(ROOT).list_links.filter(pl.col("list_id") == "EL")
+    keys = links.select("row_name", "row_key").unique("row_key", maintain_order=True)
+    return [
+        {"name": name, "federal_register_notice": key.rpartition(":")[2]}
+        for name, key in keys.iter_rows()
+    ]
+
+
+@pytest.fixture
+def mine(tmp_path, ask):
+    folder = tmp_path / "mine"
+    assert ask("init", str(folder))[0] == 0
+    return folder
+
+
+@pytest.fixture
+def listed(tmp_path):
+    return csl(
+        tmp_path / "consolidated.csv",
+        *every_link_of_the_entity_list(),
+        {"name": "Talkweb Information System Co., Ltd.", "federal_register_notice": "91 FR 100"},
+    )
+
+
+@pytest.fixture
+def proposed(ask, mine, listed):
+    code, out, _ = ask(
+        "screen", SAMPLE, *DAY, "--propose", "--from", str(listed), "--edition", "2026-07-31",
+        "--content", str(mine), "--json",
+    )  # fmt: skip
+    assert code == 0
+    return json.loads(out)["rows"]
+
+
+def state(folder: Path):
+    catalog = load_facts(folder)
+    day = date(2026, 8, 3)
+    return (
+        list_status_at(catalog, day),
+        score_issuers(catalog, ["talkweb", "inspur"], day),
+        catalog.fingerprint,
+    )
+
+
+def test_one_line_an_issuer_and_list_with_its_footer(told):
+    out = told("screen", SAMPLE, "--as-of", "2025-01-24")
+
+    assert "603019.SH  中科曙光  NS-CMIC  listed self" in out
+    assert "related parent" in out
+    assert "not on list EL as of 2025-01-24, by the dates of the cited rules" in out
+    assert "first-tier suppliers that are listed (economics, no legal status of the holding)" in out
+    assert out.rstrip().endswith("screening aid, not legal advice")
+    assert "clear" not in out.lower()
+
+
+def test_json_has_the_same_facts(told):
+    data = json.loads(told("screen", SAMPLE, *DAY, "--lists", "EL,SDN", "--json"))
+
+    assert data["as_of"] == "2026-08-03"
+    assert {row["list_id"] for row in data["rows"]} == {"EL", "SDN"}
+    inspur = next(
+        row for row in data["rows"] if row["issuer_id"] == "inspur" and row["list_id"] == "EL"
+    )
+    assert (inspur["status"], inspur["since"], inspur["edition_date"]) == (
+        "listed",
+        "2025-03-25",
+        "2026-07-31",
+    )
+
+
+def test_one_language_at_a_time(told):
+    english = told("screen", SAMPLE, *DAY, "--lang", "en")
+    chinese = told("screen", SAMPLE, *DAY, "--lang", "zh")
+
+    assert "Holding is allowed" in english
+    assert "不限制持股" not in english
+    assert "不限制持股" in chinese
+
+
+@pytest.mark.parametrize(
+    ("lists", "state", "code"),
+    [
+        ("NS-CMIC", "listed", 4),
+        ("SDN", "listed", 0),
+        ("MEU", "listed", 0),
+        ("MEU", "unresolved", 4),
+    ],
+)
+def test_it_fails_on_what_it_is_told_to_fail_on(ask, lists, state, code):
+    assert ask("screen", SAMPLE, *DAY, "--lists", lists, "--fail-on", state)[0] == code
+
+
+def test_old_lists_fail_when_asked(ask):
+    code, _, err = ask("screen", SAMPLE, "--as-of", "2026-11-20", "--max-age", "30")
+
+    assert code == 7
+    assert "list EL: newest edition is 112 days old" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--lists", "XX"),
+        ("--fail-on", "breach"),
+        ("--from", "x.csv"),
+        ("--propose", "--lang", "fr"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_fault(ask, arguments):
+    assert ask("screen", SAMPLE, *DAY, *arguments)[0] == 2
+
+
+def test_the_shipped_content_takes_no_proposals(ask, listed):
+    code, _, err = ask(
+        "screen", SAMPLE, *DAY, "--propose", "--from", str(listed), "--edition", "2026-07-31"
+    )
+
+    assert code == 2
+    assert "content folder of your own" in err
+    assert not (ROOT / QUEUE).exists()
+
+
+def test_a_proposal_changes_nothing_until_it_is_accepted(ask, mine, proposed, listed):
+    before = state(mine)
+    (mine / QUEUE).unlink()
+    without = state(mine)
+
+    assert [row["issuer_id"] for row in proposed] == ["talkweb"]
+    assert before[0].equals(without[0])
+    assert before[1].equals(without[1])
+    assert before[2] == without[2]
+
+
+def test_accepting_makes_a_link_of_the_users_own(ask, mine, proposed):
+    name = proposed[0]["proposal_id"]
+    asked = ("screen", "accept", name, "--on", "2026-08-04", "--content", str(mine))
+
+    code, _, err = ask(*asked)
+    assert code == 3
+    assert "--since" in err
+    code, out, _ = ask(*asked, "--since", "2026-07-01", "--note", "its legal name")
+    assert code == 0
+    assert "talkweb" in out
+
+    answer = state(mine)[0].row(
+        by_predicate=(pl.col("issuer_id") == "talkweb") & (pl.col("list_id") == "EL"), named=True
+    )
+    assert (answer["status"], answer["valid_from"]) == ("listed", date(2026, 7, 1))
+    link = (
+        load_facts(mine)
+        .list_links.filter(pl.col("link_id") == answer["link_ids"][0])
+        .row(0, named=True)
+    )
+    assert (link["reviewed_on"], link["reviewer_note"]) == (date(2026, 8, 4), "its legal name")
+    assert (link["known_on"], link["decision"]) == (date(2026, 7, 31), "accepted")
+    assert ask("screen", SAMPLE, *DAY, "--lists", "EL", "--content", str(mine))[0] == 0
+    assert ask("data", "check", "--content", str(mine))[0] == 0
+
+
+def test_rejecting_keeps_the_pair_and_stops_it(ask, mine, proposed, listed):
+    name = proposed[0]["proposal_id"]
+
+    assert ask("screen", "reject", name, "--content", str(mine))[0] == 2  # a reason is needed
+    assert ask("screen", "reject", name, "--note", "namesake", "--content", str(mine))[0] == 0
+    again = ask(
+        "screen", SAMPLE, *DAY, "--propose", "--from", str(listed), "--edition", "2026-08-03",
+        "--content", str(mine), "--json",
+    )  # fmt: skip
+
+    assert json.loads(again[1])["rows"] == []
+    kept = pl.read_csv(mine / LINKS, infer_schema=False)
+    assert kept.select("decision", "reviewer_note").rows() == [("rejected", "namesake")]
+    assert ask("screen", "accept", name, "--content", str(mine))[0] == 3  # decided is decided
+
+
+def test_a_row_that_left_is_queued_and_ends_the_link_once_accepted(ask, mine, tmp_path):
+    rows = [row for row in every_link_of_the_entity_list() if row["name"] != "Higon"]
+    cut = csl(tmp_path / "cut.csv", *rows)
+    code, out, _ = ask(
+        "screen", SAMPLE, *DAY, "--propose", "--from", str(cut), "--edition", "2026-08-01",
+        "--content", str(mine), "--json",
+    )  # fmt: skip
+    assert code == 0
+    waiting = json.loads(out)["rows"]
+    assert {(row["kind"], row["row_name"]) for row in waiting} == {("row left", "Higon")}
+
+    for row in waiting:
+        assert ask("screen", "accept", row["proposal_id"], "--content", str(mine))[0] == 0
+
+    def hygon(day: date) -> str:
+        found = list_status_at(load_facts(mine), day)
+        return found.filter((pl.col("issuer_id") == "hygon") & (pl.col("list_id") == "EL"))[
+            "relation"
+        ][0]
+
+    assert hygon(date(2026, 7, 31)) == "self"
+    assert hygon(date(2026, 8, 3)) == "subsidiary"  # its units still have their rows
+
+
+def test_waiting_proposals_of_a_holding_are_said_and_only_counted(ask, mine, proposed):
+    code, out, err = ask("screen", SAMPLE, *DAY, "--content", str(mine))
+
+    assert code == 0
+    assert "1 proposed matches of these issuers are unreviewed" in err
+    assert "Talkweb Information System Co., Ltd." not in out
+
+
+def test_nothing_to_read_is_said(ask, mine, tmp_path):
+    code, _, err = ask(
+        "screen",
+        SAMPLE,
+        *DAY,
+        "--propose",
+        "--store",
+        str(tmp_path / "none"),
+        "--content",
+        str(mine),
+    )
+
+    assert code == 2
+    assert "exposure data refresh" in err
+
+
+def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = every_link_of_the_entity_list()
+    for day, name in (("2026-07-31", "old.csv"), ("2026-08-02", "new.csv")):
+        at = date.fromisoformat(day)
+        Store(tmp_path / name[:3]).add(
+            read_csl(csl(tmp_path / name, *rows), edition_date=at, read_on=at)
+        )
+
+    same = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "old"))
+    newer = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "new"))
+
+    assert f"EL edition 2026-07-31, {len(rows)} rows, SHA-256 " in same
+    assert "EL edition 2026-07-31, 3420 rows" in newer
+    assert "edition 2026-08-02 is in the store, not yet reviewed" in newer

@@ -1,0 +1,166 @@
+"""A screening answers for every issuer and list, keeps status and economics apart, and never says that all is well.
+
+A user would notice a failure as a compliance report that is silent about a holding, or calls absence a clearance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+import pytest
+
+import exposure as ex
+from exposure.errors import UsageError
+from exposure.factors.screening import cliffs, screen
+from exposure.lists.status import LISTS
+
+DAY = date(2025, 1, 24)
+
+
+@pytest.fixture(scope="module")
+def found(book, catalog):
+    return screen(book, catalog)
+
+
+def row(result, issuer: str, list_id: str):
+    return result.rows.row(
+        by_predicate=(pl.col("issuer_id") == issuer) & (pl.col("list_id") == list_id), named=True
+    )
+
+
+def test_every_issuer_has_a_line_on_every_list(book, found):
+    issuers = set(book.holdings["issuer_id"])
+
+    lines = set(found.rows.select("issuer_id", "list_id").iter_rows())
+    assert {(issuer, list_id) for issuer in issuers for list_id in LISTS} <= lines
+
+
+def test_what_matters_comes_first(found):
+    order = ["listed", "related", "unresolved", "not_on_list"]
+    ranks = [order.index(status) for status in found.rows["status"]]
+
+    assert ranks == sorted(ranks)
+    assert found.rows["list_id"][0] == "NS-CMIC"  # binds a US person; the Entity List does not
+
+
+def test_a_line_says_relation_row_rule_day_and_what_follows(found):
+    sugon, inspur = row(found, "sugon", "NS-CMIC"), row(found, "inspur", "EL")
+
+    assert (sugon["relation"], sugon["us_person"], sugon["sell_by"]) == (
+        "self",
+        "no",
+        date(2022, 12, 16),
+    )
+    assert "2022-02-14" in sugon["meaning_en"]
+    assert "2022-02-14" in sugon["meaning_zh"]
+    assert (inspur["status"], inspur["relation"], inspur["us_person"]) == (
+        "related",
+        "parent",
+        "yes",
+    )
+    assert inspur["citation"] == "88 FR 13675"
+    assert inspur["since"] == date(2023, 3, 2)
+    assert "Inspur Group" in inspur["meaning_en"]
+    assert sugon["reviewed_on"] is not None
+
+
+def test_absence_is_dated_and_no_permission(found, book, catalog):
+    early = row(found, "talkweb", "EL")
+    late = row(screen(book, catalog, date(2026, 8, 3)), "talkweb", "EL")
+
+    assert early["wording"] == "not on list EL as of 2025-01-24, by the dates of the cited rules"
+    assert late["wording"] == "not on list EL as of 2026-08-03 (edition 2026-07-31)"
+    assert (early["us_person"], early["meaning_en"]) == (None, "")
+    text = str(found.to_dict()).lower()
+    assert "clear" not in text
+
+
+def test_an_issuer_outside_the_catalog_is_unresolved_on_every_list(book, catalog):
+    stranger = book.holdings.with_columns(
+        pl.when(pl.col("listing_id") == "000034.SZ")
+        .then(pl.lit("own_master_company"))
+        .otherwise("issuer_id")
+        .alias("issuer_id")
+    )
+
+    result = screen(replace(book, holdings=stranger), catalog)
+
+    lines = result.rows.filter(pl.col("listing_ids").list.contains("000034.SZ"))
+    assert set(lines["list_id"]) == set(LISTS)
+    assert set(lines["status"]) == {"unresolved"}
+    assert lines["wording"].str.contains("not screened").all()
+
+
+def test_a_listed_supplier_is_named_apart_and_changes_no_status(found):
+    suppliers = found.suppliers.filter(pl.col("issuer_id") == "talkweb")
+
+    assert set(suppliers["supplier_id"]) == {"huawei"}
+    assert {"EL", "NS-CMIC"} <= set(suppliers["list_id"])
+    assert row(found, "talkweb", "EL")["status"] == "not_on_list"
+
+
+def test_a_supplier_listed_later_is_not_known_earlier(book, catalog):
+    early = screen(book, catalog, date(2024, 11, 29))
+
+    assert "naura" not in set(early.suppliers["supplier_id"])  # listed on 2024-12-02
+
+
+def test_the_footer_names_edition_rows_and_age(book, catalog):
+    late = screen(book, catalog, date(2026, 11, 20))
+
+    lines = dict(late.editions.select("list_id", "line").iter_rows())
+    assert lines["EL"].startswith("EL edition 2026-07-31, 3420 rows; 112 days old, 30 allowed")
+    assert all(line.endswith("screening aid, not legal advice") for line in lines.values())
+
+
+def test_only_the_lists_asked_for(book, catalog):
+    result = screen(book, catalog, lists=["SDN", "MEU"])
+
+    assert set(result.rows["list_id"]) == {"SDN", "MEU"}
+    # nobody screened the issuers on MEU: that is no absence
+    assert set(result.rows.filter(pl.col("list_id") == "MEU")["status"]) == {"unresolved"}
+    with pytest.raises(UsageError, match="SDN"):
+        screen(book, catalog, lists=["SDM"])
+
+
+def test_the_affiliates_rule_is_a_cliff_until_it_has_passed(catalog):
+    def due(day: date):
+        frame = cliffs(catalog.events, day)
+        return dict(frame.select("event_id", "due").iter_rows())
+
+    assert due(date(2026, 9, 1))["US-2025-09-29-AFFILIATES"] == date(2026, 11, 10)
+    assert "US-2025-09-29-AFFILIATES" not in due(date(2026, 8, 1))
+    assert "US-2025-09-29-AFFILIATES" not in due(date(2026, 11, 10))
+    assert due(date(2025, 9, 28)) == {}  # not yet known
+
+
+@pytest.mark.parametrize(
+    ("day", "status", "us_person"),
+    [
+        ("2025-09-28", "related", "yes"),
+        ("2025-10-15", "unresolved", "unknown"),  # the stake of the parent is not in evidence
+        ("2025-11-10", "related", "yes"),
+        ("2026-11-09", "related", "yes"),
+        ("2026-11-10", "unresolved", "unknown"),
+    ],
+)
+def test_inspur_digital_follows_the_windows_of_the_affiliates_rule(
+    book, catalog, day, status, us_person
+):
+    held = book.holdings.head(1).with_columns(
+        pl.lit("inspur_digital").alias("issuer_id"), pl.lit("0596.HK").alias("listing_id")
+    )
+
+    answer = row(
+        screen(replace(book, holdings=held), catalog, date.fromisoformat(day)),
+        "inspur_digital",
+        "EL",
+    )
+
+    assert (answer["status"], answer["us_person"]) == (status, us_person)
+
+
+def test_it_is_a_public_name():
+    assert ex.screen is screen
