@@ -166,7 +166,7 @@ def holdings_command(
             typer.echo(text, nl=False)
         else:
             _to_file(output, text)
-    for line in _open_lines(catalog, book):
+    for line in [*_left_out(book), *_open_lines(catalog, book)]:
         say(line, quiet=quiet)
     if max_age is not None:
         _refuse_old(found, max_age)
@@ -334,6 +334,14 @@ def _stored_lines(found: ScreenResult, store: Path | None) -> dict[str, str]:
             late = newest.edition_date.isoformat()
             lines[name] = f"{line}; edition {late} is in the store, not yet reviewed (--propose)"
     return lines
+
+
+def _left_out(book: Book) -> list[str]:
+    """Say how many rows of the file could not be used: what is not resolved is not screened."""
+    import polars as pl
+
+    rows = book.issues.filter(pl.col("severity") == "error").unique(["file", "sheet", "row"]).height
+    return [f"{rows} rows of {book.source} were rejected and are not screened"] if rows else []
 
 
 def _open_lines(catalog: Catalog, book: Book) -> list[str]:

@@ -42,7 +42,7 @@ def screen_text(
     touched = [row for row in rows if row["status"] in ("listed", "related")]
     rest = [row for row in rows if row["status"] not in ("listed", "related")]
     if touched:
-        head = ["", "listing", "issuer", "list", "status", "since", "US person", "row", "by"]
+        head = ["", "listing", "issuer", "list", "status", "since", "US person", "by", "row"]
         parts.append(aligned([head, *(_line(row) for row in touched)]).rstrip("\n"))
     if rest:
         table = [[*_head(row), row["wording"]] for row in rest]
@@ -84,8 +84,8 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         f"{row['status']} {row['relation'] or ''}".strip(),
         "" if row["since"] is None else row["since"].isoformat(),
         held,
+        "; ".join(dict.fromkeys(part.strip() for part in str(row["citation"] or "").split(";"))),
         _cut(names[0], 46) + more,
-        str(row["citation"] or "").replace(";", "; "),
     ]
 
 

@@ -12,9 +12,9 @@ from xml.parsers import expat
 from exposure.errors import ListError, Place
 
 MAX_BYTES = 128 * 2**20  # the largest official file that is read here has under 80 MiB
-# What memory goes by: a list has one value a comma, one object a bracket or tag. Whole editions have about 1.2 million
-# commas (screening list) and 1 million tags (SDN.XML).
-MAX_MARKS = {b",": 6_000_000, b"<": 4_000_000, b"[": 3_000_000, b"{": 3_000_000}
+# What memory goes by: a list has one value a comma, one object a bracket or tag. By our count a whole screening list
+# has about 1.5 million commas and 0.2 million brackets, SDN.XML about 1.5 million tags.
+MAX_MARKS = {b",": 5_000_000, b"<": 2_500_000, b"[": 1_500_000, b"{": 1_000_000}
 MAX_ROWS = 100_000  # a whole screening list has 26,000, ADD.CSV 25,000
 MAX_DEPTH = 200  # levels of XML; lists have under 20
 AGAIN = "fetch the official file again"
@@ -70,20 +70,23 @@ def parse_xml(path: Path, content: bytes) -> Any:
 
 
 def _refuse_unsafe(content: bytes) -> None:
-    """Stop at a document type, and at the first element that is deeper than a list goes.
+    """Stop at a document type, at the first element deeper than a list goes, at more entries than any list has.
 
     Without a document type there are no entities, so that nothing is left to expand or to fetch: what defusedxml
     refuses too, at a quarter of its time (its parser of whole trees is written in Python). A tree of a million levels
     costs seconds.
     """
     parser = expat.ParserCreate()
-    depth = 0
+    depth = rows = 0
 
     def start(_name: str, _attributes: object) -> None:
-        nonlocal depth
+        nonlocal depth, rows
         depth += 1
+        rows += depth == 2  # the entries of sdnList
         if depth > MAX_DEPTH:
             raise ValueError("is nested too deeply")
+        if rows > MAX_ROWS:
+            raise ValueError(f"has more than {MAX_ROWS:,} rows: no list has")
 
     def end(_name: str) -> None:
         nonlocal depth

@@ -137,7 +137,9 @@ def _meaning(context: Context, row: Mapping[str, Any]) -> str:
 
 
 def _apart(text: str | None) -> str | None:
-    return None if text is None else text.replace(";", "; ")
+    if text is None:
+        return None
+    return "; ".join(dict.fromkeys(part.strip() for part in text.split(";")))
 
 
 def _below(

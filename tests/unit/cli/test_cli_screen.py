@@ -282,3 +282,16 @@ def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told,
     assert f"EL edition 2026-07-31, {len(rows)} rows, SHA-256 " in same
     assert "EL edition 2026-07-31, 3420 rows" in newer
     assert "edition 2026-08-02 is in the store, not yet reviewed" in newer
+
+
+def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
+    path = tmp_path / "holdings.csv"
+    path.write_text(
+        "listing_id,name,weight\n000977.SZ,浪潮信息,0.7\n999999.SH,nobody,0.3\n", encoding="utf-8"
+    )
+
+    code, out, err = ask("screen", str(path), *DAY, "--allow-rejects", "--lists", "EL")
+
+    assert code == 0
+    assert "000977.SZ" in out
+    assert "1 rows of holdings.csv were rejected and are not screened" in err
