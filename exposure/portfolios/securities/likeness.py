@@ -108,6 +108,16 @@ class LatinNames:
             for owner, other, words in self._sharing_words(name)
         )
 
+    def nearest(self, name: str) -> str | None:
+        """Return the issuer whose name is most like this one, or None if no name is a form of it."""
+        mine = sorted_words(name)
+        found = [
+            (-fuzz.ratio(mine, words), owner)
+            for owner, other, words in self._sharing_words(name)
+            if is_alike(name, other)
+        ]
+        return min(found)[1] if found else None
+
     def _sharing_words(self, name: str) -> Iterable[tuple[str, str, str]]:
         """Return the names that share a telling word, or the least common one if none is."""
         found = [self.by_word[word] for word in set(name.split()) if word in self.by_word]

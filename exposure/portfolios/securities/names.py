@@ -218,6 +218,10 @@ class Names:
         is_latin = normal.isascii()
         return any(alias.isascii() == is_latin for alias in self.known_as.get(issuer, ()))
 
+    def nearest(self, normal: str) -> str | None:
+        """Return the issuer of whose Latin names this one is a form; None for a name in Chinese."""
+        return self._latin.nearest(normal) if normal.isascii() else None
+
     def is_form_of(self, issuer: str, name: str, normal: str) -> bool:
         """Tell whether a name that nobody has is a form of one of this issuer's own."""
         return self._is_alike(issuer, normal) or self._is_cut(issuer, name, normal)

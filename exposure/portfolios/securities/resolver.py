@@ -462,6 +462,9 @@ class Resolver:
             if agrees and all(not others or issuer in others for others in owned):
                 return None, None
         elif not self.names.can_compare(issuer, normal):
+            like = self.names.nearest(normal)
+            if like is not None:
+                return self._of_another(line, like), None
             script = "Latin" if normal.isascii() else "Chinese"
             message = (
                 f"the master has no {script} name of {line.listing_id} "

@@ -309,7 +309,11 @@ def test_a_name_in_a_script_that_the_master_lacks_is_not_checked(
     assert answer.listing_id == "0001.HK"
     assert [(r.rule, r.severity) for r in answer.remarks] == [("name_not_checked", "warning")]
     assert "no Chinese name of 0001.HK" in answer.remarks[0].message
+    assert [r.rule for r in resolver.resolve("000005.SZ", "Some Company").remarks] == [
+        "name_not_checked"
+    ]
     # a name of another company is a fault all the same, and a name not checked is no witness
+    assert resolver.resolve("000005.SZ", "CK HUTCHISON HLDGS").fault is not None
     assert resolver.resolve("0001.HK", "聯想集團").fault is not None
     short = resolver.resolve("5", "滙豐控股").fault
     assert short is not None

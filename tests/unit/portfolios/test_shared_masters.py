@@ -105,3 +105,25 @@ def test_wheelock_and_sensetime(full: SecurityMaster, resolver: Resolver) -> Non
     assert "Wheelock and Co Ltd" in fault.message
     assert "商汤集团 from 2021-12-30" in fault.message
     assert early.resolve("20 HK", "Wheelock & Co").issuer_id == full.reused["issuer_id"].item()
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "name"),
+    [
+        (ASHARES, "wind_code", "name_zh"),
+        (ASHARES, "wind_code", "name_en"),
+        (HONG_KONG, "ticker", "name_en"),
+    ],
+)
+def test_no_code_takes_the_name_of_another_company(
+    resolver: Resolver, path: Path, code: str, name: str
+) -> None:
+    rows = pl.read_csv(path, infer_schema=False).select(code, name).rows()
+    for (listing, own), (_, other) in zip(rows, rows[997:] + rows[:997], strict=True):
+        if not other or other == own:
+            continue
+        for text in (other, f"{other} Group Intl") if name == "name_en" else (other,):
+            answer = resolver.resolve(listing, text)
+            assert answer.listing_id is None or [r.rule for r in answer.remarks] == [
+                "name_not_checked"
+            ]
