@@ -40,7 +40,7 @@ ON = date(2026, 11, 24)
 
 def master(*issuers: tuple[str, str, str]) -> SecurityMaster:
     frame = pl.DataFrame(
-        [(i, zh, en, "CN", "x", None) for i, zh, en in issuers],
+        [(i, zh, en, "CN", "x", None, None) for i, zh, en in issuers],
         schema=empty(Issuers).schema,
         orient="row",
     )
