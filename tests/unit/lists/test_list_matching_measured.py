@@ -46,7 +46,7 @@ def by_name_alone(labels: pl.DataFrame) -> SecurityMaster:
     """Return the labelled names as a user's own master may have them: one name in each language, no alias."""
     names = labels.unique("issuer_id", maintain_order=True)
     issuers = [
-        (row["issuer_id"], row["name_zh"], row["name_en"], "CN", "x", None)
+        (row["issuer_id"], row["name_zh"], row["name_en"], "CN", "x", None, None)
         for row in names.iter_rows(named=True)
     ]
     frame = pl.DataFrame(issuers, schema=empty(Issuers).schema, orient="row")
