@@ -35,7 +35,7 @@ def is_alike(name: str, other: str) -> bool:
     if len(name) > LONGEST:
         return False
     return (
-        fuzz.token_set_ratio(name, other) >= ALIKE
+        fuzz.token_set_ratio(name, other, score_cutoff=ALIKE) > 0
         or _is_cut_off(name, other)
         or _is_abbreviated(name, other)
     )
@@ -113,14 +113,20 @@ class LatinNames:
         mine = sorted_words(name)
         found = [
             (-fuzz.ratio(mine, words), owner)
-            for owner, other, words in self._sharing_words(name)
+            for owner, other, words in self._telling(name)
             if is_alike(name, other)
         ]
         return min(found)[1] if found else None
 
+    def _telling(self, name: str) -> Iterable[tuple[str, str, str]]:
+        """Return the names that share a word which few names have."""
+        found = [self.by_word.get(word, ()) for word in set(name.split())]
+        return [entry for entries in found if len(entries) <= COMMON_WORD for entry in entries]
+
     def _sharing_words(self, name: str) -> Iterable[tuple[str, str, str]]:
         """Return the names that share a telling word, or the least common one if none is."""
+        telling = self._telling(name)
+        if telling:
+            return telling
         found = [self.by_word[word] for word in set(name.split()) if word in self.by_word]
-        telling = [entries for entries in found if len(entries) <= COMMON_WORD]
-        chosen = telling or sorted(found, key=len)[:1]
-        return [entry for entries in chosen for entry in entries]
+        return min(found, key=len, default=())
