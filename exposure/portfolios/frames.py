@@ -64,12 +64,18 @@ def _texts(source: Frame | pl.DataFrame, name: str) -> tuple[list[str], list[pl.
         return list(source.columns), [_polars_text(name, c) for c in source.get_columns()]
     # narwhals takes a quarter of a second to import; a file or a polars frame doesn't need it
     import narwhals as nw  # noqa: PLC0415
+    from narwhals.exceptions import NarwhalsError  # noqa: PLC0415
 
     try:
         frame = nw.from_native(source)
+    except NarwhalsError as fault:
+        raise UsageError(
+            f"{name} has columns that can't be read: {str(fault).splitlines()[0]}",
+            cure="give each column a name of its own",
+        ) from fault
     except TypeError as fault:
         raise UsageError(
-            f"holdings can't be read from {type(source).__name__}",
+            f"{name} can't be read from {type(source).__name__}",
             cure="give a path, or a frame of polars, pandas or PyArrow",
         ) from fault
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame

@@ -7,7 +7,6 @@ dictionary of header words; a column that is not known is listed, never guessed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,13 +19,10 @@ from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios import accounts, headers, wide
 from exposure.portfolios.cells import parse_day, squeeze, texts_where
-from exposure.portfolios.containers import read_columnar, read_sheets
-from exposure.portfolios.frames import fingerprint, frame_grid
 from exposure.portfolios.grids import Grid
 from exposure.portfolios.headers import AMOUNTS, ColumnUse, Header
 from exposure.portfolios.layouts import Dictionary, Layouts
-from exposure.portfolios.preflight import Checked, Container, decode_text, inspect_file
-from exposure.portfolios.text import text_grid
+from exposure.portfolios.tables import Tables, open_tables
 from exposure.schemas import issue
 
 if TYPE_CHECKING:
@@ -112,7 +108,8 @@ def read_raw(
         If a history holds several days and none is given.
     """
     issues: list[dict[str, object]] = []
-    file, digest, grids = _opened(source, layouts, name, issues)
+    opened = open_holdings(source, layouts, name=name, issues=issues)
+    file, digest, grids = opened.file, opened.sha256, opened.grids
     history = _history(grids, layouts)
     if history is not None:
         return _read_history(*history, as_of, layouts, file, digest, issues)
@@ -145,50 +142,20 @@ def read_raw(
     )
 
 
-def read_tables(
+def open_holdings(
     source: str | Path | Frame,
     layouts: Layouts,
     *,
     name: str | None = None,
-    issues: list[dict[str, object]],
-) -> tuple[str, list[Grid]]:
-    """Return the name of a file or frame and its tables as text, of which nothing is understood yet."""
-    file, _, grids = _opened(source, layouts, name, issues)
-    return file, grids
-
-
-def _opened(
-    source: str | Path | Frame,
-    layouts: Layouts,
-    name: str | None,
-    issues: list[dict[str, object]],
-) -> tuple[str, str, list[Grid]]:
-    if isinstance(source, str | Path):
-        checked = inspect_file(source)
-        digest = hashlib.sha256(checked.data).hexdigest()
-        return checked.name, digest, _grids(checked, layouts, issues)
-    file = name or "frame"
-    grid = frame_grid(source, file)
-    return file, fingerprint(grid), [grid]
-
-
-def _grids(checked: Checked, layouts: Layouts, issues: list[dict[str, object]]) -> list[Grid]:
-    issues += [issue("info", checked.name, "container", remark) for remark in checked.remarks]
-    if checked.container is Container.TEXT:
-        return [_text(checked, layouts, issues)]
-    if checked.container in (Container.PARQUET, Container.ARROW):
-        return [frame_grid(read_columnar(checked), checked.name)]
-    return [grid.cleaned() for grid in read_sheets(checked)]
-
-
-def _text(checked: Checked, layouts: Layouts, issues: list[dict[str, object]]) -> Grid:
-    decoded = decode_text(checked.data, checked.name)
-    if decoded.doubt:
-        issues.append(issue("warning", checked.name, "encoding_contradicts_mark", decoded.doubt))
-    if decoded.encoding != "utf-8":
-        message = f"read as {decoded.encoding.upper()}"
-        issues.append(issue("info", checked.name, "encoding", message))
-    return text_grid(decoded.text, checked.name, lambda rows: headers.known_words(rows, layouts))
+    issues: list[dict[str, object]] | None = None,
+) -> Tables:
+    """Return the tables of a file or frame as text; header words of holdings decide the delimiter."""
+    return open_tables(
+        source,
+        lambda rows: headers.known_words(rows, layouts),
+        name=name or "frame",
+        issues=issues,
+    )
 
 
 # --- histories ------------------------------------------------------------------------------------

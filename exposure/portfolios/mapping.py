@@ -16,7 +16,7 @@ from exposure.errors import ContentError, HoldingsError, UsageError
 from exposure.portfolios.cells import squeeze
 from exposure.portfolios.headers import PERCENT, read_header
 from exposure.portfolios.holdings import Book, load_holdings
-from exposure.portfolios.intake import RawHoldings, read_raw, read_tables
+from exposure.portfolios.intake import RawHoldings, open_holdings, read_raw
 from exposure.portfolios.layouts import FIELDS, UNUSED, Layouts, layouts_for
 from exposure.portfolios.lines import lines_of
 from exposure.portfolios.units import apply_units
@@ -175,9 +175,9 @@ def _without_header(
     source: str | Path | Frame, layouts: Layouts, refusal: HoldingsError, name: str | None
 ) -> FileMap:
     """Show the likeliest header of a table that nothing is known of, and a layout to fill in."""
-    file, grids = read_tables(source, layouts, name=name, issues=[])
+    opened = open_holdings(source, layouts, name=name)
     best: tuple[tuple[int, int], str | None, Row] | None = None
-    for grid in grids:
+    for grid in opened.grids:
         for row in grid.head(SHOWN_ROWS):
             words = sum(cell is not None and not any(map(str.isdigit, cell)) for cell in row[1])
             rank = (read_header(0, 0, row[1], layouts).score, words)
@@ -200,7 +200,7 @@ def _without_header(
     columns = pl.DataFrame(rows, schema=empty(MapColumns).schema)
     headers = [cell for cell in cells if cell]
     return FileMap(
-        file=file,
+        file=opened.file,
         sheet=sheet,
         layout=None,
         columns=validated(columns, MapColumns),
@@ -208,7 +208,7 @@ def _without_header(
         book=None,
         refusal=refusal,
         layout_toml=_toml(
-            file,
+            opened.file,
             headers,
             {cell: fields.get(at, UNUSED) for at, cell in enumerate(cells) if cell},
             {},

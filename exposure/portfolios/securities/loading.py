@@ -12,7 +12,7 @@ from exposure.portfolios.securities.master import SecurityMaster, load_shipped
 from exposure.portfolios.securities.own import OwnMaster, read_own
 
 if TYPE_CHECKING:
-    from exposure.portfolios.securities.tables import Frame
+    from exposure.portfolios.frames import Frame
 
     Source = OwnMaster | str | Path | Frame
     MasterSource = Source | Sequence[Source]

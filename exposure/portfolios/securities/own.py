@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from exposure.content import ContentRoot, TomlFile, shipped_root
 from exposure.errors import HoldingsError, Place
-from exposure.portfolios.cells import clean_cell, parse_day, squeeze
+from exposure.portfolios.cells import parse_day, squeeze
+from exposure.portfolios.grids import Row
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.characters import simplified
 from exposure.portfolios.securities.master import REFERENCE
 from exposure.portfolios.securities.names import shown
-from exposure.portfolios.securities.tables import HEADER_SEARCH_ROWS, Cells, Table, read_tables
+from exposure.portfolios.tables import open_tables
 from exposure.schemas import LISTING_PATTERN, issue
 
 if TYPE_CHECKING:
-    from exposure.portfolios.securities.tables import Frame
+    from exposure.portfolios.frames import Frame
 
 WORDS = f"{REFERENCE}/own_master.toml"
 MARKETS = "portfolios/layouts/generic.toml"
+HEADER_SEARCH_ROWS = 20
 NEVER = 2900  # a year from which on an end date means "no end"
 FIELDS = (
     "code", "name_zh", "name_en", "former_names", "isin", "lei", "sedol", "figi", "exchange", "board", "currency",
@@ -172,10 +174,15 @@ def _reverse(words: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def _read(source: OwnMaster, words: _Words, reading: Reading) -> None:
-    name, tables = read_tables(source.source, source.name or "security master")
-    best = max((_header(table, words) for table in tables), key=lambda found: len(found[1]))
-    at, columns, table, seconds, unknown = best
-    if "code" not in columns:
+    opened = open_tables(
+        source.source,
+        lambda rows: len(_header(rows, words).columns),
+        name=source.name or "security master",
+    )
+    name = opened.file
+    found = [(grid, _header(grid.head(HEADER_SEARCH_ROWS), words)) for grid in opened.grids]
+    grid, header = max(found, key=lambda pair: len(pair[1].columns))
+    if "code" not in header.columns:
         raise HoldingsError(
             f"{name} has no column of security codes",
             places=[
@@ -183,30 +190,33 @@ def _read(source: OwnMaster, words: _Words, reading: Reading) -> None:
             ],
             cure=f"name the column code, or add its header to {WORDS}",
         )
-    if seconds or unknown:
-        unread = [*seconds, *unknown]
-        reading.issues.append(
-            issue(
-                "info", name, "columns_not_read", f"columns not read: {', '.join(unread)}", row=at
-            )
-        )
+    if header.unread:
+        message = f"columns not read: {', '.join(header.unread)}"
+        reading.issues.append(issue("info", name, "columns_not_read", message, row=header.row))
     taken = len(reading.rows)
-    for number, cells in table:
-        if number > at:
-            _read_row(source, name, number, cells, columns, words, reading)
+    for number, *cells in grid.rows.iter_rows():
+        if number > header.row:
+            _read_row(source, name, number, cells, header.columns, words, reading)
     message = f"{len(reading.rows) - taken} listings read"
     reading.issues.append(issue("info", name, "own_master_read", message))
 
 
-def _header(table: Table, words: _Words) -> tuple[int, dict[str, int], Table, list[str], list[str]]:
-    """Find the row of headers that names most fields: its row, field → column, and the columns not read."""
-    best: tuple[int, dict[str, int], list[str], list[str]] = (0, {}, [], [])
-    for number, cells in table[:HEADER_SEARCH_ROWS]:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The row of headers that names most fields: field → column, and the headers that are not read."""
+
+    row: int
+    columns: Mapping[str, int]
+    unread: tuple[str, ...]
+
+
+def _header(rows: Sequence[Row], words: _Words) -> _Header:
+    best = _Header(0, {}, ())
+    for number, cells in rows[:HEADER_SEARCH_ROWS]:
         ranked: dict[str, tuple[int, int]] = {}
         seconds: list[str] = []
         unknown: list[str] = []
-        for at, cell in enumerate(cells):
-            header = clean_cell(cell)
+        for at, header in enumerate(cells):
             if header is None:
                 continue
             known = words.fields.get(_key(header))
@@ -219,9 +229,10 @@ def _header(table: Table, words: _Words) -> tuple[int, dict[str, int], Table, li
                 seconds.append(header if held[0] <= rank else str(cells[held[1]]))
             if held is None or rank < held[0]:
                 ranked[name] = (rank, at)
-        if len(ranked) > len(best[1]):
-            best = (number, {name: at for name, (_, at) in ranked.items()}, seconds, unknown)
-    return best[0], best[1], table, best[2], best[3]
+        if len(ranked) > len(best.columns):
+            columns = {name: at for name, (_, at) in ranked.items()}
+            best = _Header(number, columns, (*seconds, *unknown))
+    return best
 
 
 # --- from cells to a listing ------------------------------------------------------------------------------------------
@@ -231,14 +242,14 @@ def _read_row(
     source: OwnMaster,
     file: str,
     number: int,
-    cells: Cells,
+    cells: Sequence[str | None],
     columns: Mapping[str, int],
     words: _Words,
     reading: Reading,
 ) -> None:
     found: dict[str, str] = {}
     for name, at in columns.items():
-        text = clean_cell(cells[at]) if at < len(cells) else None
+        text = cells[at] if at < len(cells) else None
         if text is not None and squeeze(text) not in words.blanks:
             found[name] = text
     if not found:
