@@ -138,6 +138,14 @@ def master() -> SecurityMaster:
     return load_master(find_content(PROJECT))
 
 
+def has_header(kind: str, data: bytes) -> bool:
+    """Tell whether the header line of a text is as it was; a damaged one may honestly say something else."""
+    line = (",".join(HEADER) + "\r\n").encode
+    return kind != "csv" or any(
+        data.startswith(line(encoding)) for encoding in ("utf-8", "gb18030", "utf-8-sig", "utf-16")
+    )
+
+
 def wrong(book: Book) -> str | None:
     """Say what an accepted file got wrong."""
     if abs(book.nav / TOTAL - 1) > TOLERANCE:
@@ -168,7 +176,8 @@ def test_mutated_files(kind: str, tmp_path: Path, master: SecurityMaster) -> Non
             faults.append(f"{kind} {seed}: {type(fault).__name__}: {fault}"[:300])
         else:
             ends["read"] += 1
-            if said := wrong(book):
+            # another header is another table: there only crashes and hangs count
+            if has_header(kind, data) and (said := wrong(book)):
                 faults.append(f"{kind} {seed}: {said}")
         taken = min(time.monotonic() - start, MAX_SECONDS + time.process_time() - used)
         slowest = max(slowest, taken)
