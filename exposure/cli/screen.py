@@ -17,6 +17,8 @@ from exposure.cli.options import (
     Holdings,
     Json,
     Lang,
+    LayoutFile,
+    MasterFile,
     MaxAge,
     Output,
     Quiet,
@@ -118,6 +120,8 @@ def holdings_command(
     kind: Format = "table",
     as_json: Json = False,
     output: Output = None,
+    layout: LayoutFile = None,
+    master: MasterFile = None,
     allow_rejects: AllowRejects = False,
     max_age: MaxAge = None,
     fail_on: Annotated[
@@ -141,14 +145,20 @@ def holdings_command(
         raise typer.BadParameter(f"--lang {lang!r} must be both, zh or en")
     if (from_files or edition) and not propose:
         raise typer.BadParameter("--from and --edition go with --propose")
-    catalog = load_catalog(content)
+    catalog = load_catalog(content, master=master)
     book = load_holdings(
-        holdings, as_of=parse_date(as_of), content=content, allow_rejects=allow_rejects
+        holdings,
+        as_of=parse_date(as_of),
+        content=content,
+        master=catalog.master,
+        layout=layout,
+        allow_rejects=allow_rejects,
     )
     if propose:
         queue = _propose(book, catalog, from_files or [], store, parse_date(edition))
         _show_queue(queue, chosen, output, quiet=quiet)
         return 0
+    catalog, ended = _ended_by_editions(catalog, store, book.as_of)
     names = (
         None
         if lists is None
@@ -166,12 +176,30 @@ def holdings_command(
             typer.echo(text, nl=False)
         else:
             _to_file(output, text)
-    for line in [*_left_out(book), *_open_lines(catalog, book)]:
+    for line in [*_left_out(book), *_open_lines(catalog, book), *ended]:
         say(line, quiet=quiet)
     if max_age is not None:
         _refuse_old(found, max_age)
     bad = FAIL_ON.get(fail_on or "", ())
     return EXIT_LISTED if found.rows["status"].is_in(bad).any() else 0
+
+
+def _ended_by_editions(
+    catalog: Catalog, store: Path | None, as_of: date
+) -> tuple[Catalog, list[str]]:
+    """Return the catalog without links whose row has left the newest edition held, and a line for each."""
+    from dataclasses import replace
+
+    from exposure.lists.touched import end_links
+    from exposure.lists.where import find_store
+
+    links, issues = end_links(catalog.list_links, find_store(store), as_of)
+    if issues.is_empty():
+        return catalog, []
+    lines = [
+        f"{row['raw'] or row['file']}: {row['message']}" for row in issues.iter_rows(named=True)
+    ]
+    return replace(catalog, list_links=links), lines
 
 
 def accept_command(

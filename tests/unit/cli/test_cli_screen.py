@@ -284,6 +284,38 @@ def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told,
     assert "edition 2026-08-02 is in the store, not yet reviewed" in newer
 
 
+def test_a_link_whose_row_left_the_stored_edition_ends_there_and_it_is_said(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = [row for row in every_link_of_the_entity_list() if row["name"] != "Higon"]
+    at = date(2026, 8, 1)
+    store = Store(tmp_path / "store")
+    store.add(read_csl(csl(tmp_path / "cut.csv", *rows), edition_date=at, read_on=at))
+
+    def hygon(day: str) -> tuple[str, str]:
+        code, out, err = ask(
+            "screen",
+            SAMPLE,
+            "--as-of",
+            day,
+            "--lists",
+            "el",
+            "--store",
+            str(store.folder),
+            "--json",
+        )
+        assert code == 0
+        found = [row for row in json.loads(out)["rows"] if row["issuer_id"] == "hygon"]
+        return found[0]["relation"], err
+
+    before, said_before = hygon("2026-07-31")
+    after, said_after = hygon("2026-08-03")
+    assert (before, after) == ("self", "subsidiary")  # its units still have their rows
+    assert "the link ends there" not in said_before
+    assert "Higon is not in list EL, edition 2026-08-01; the link ends there" in said_after
+
+
 def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
     path = tmp_path / "holdings.csv"
     path.write_text(
