@@ -31,7 +31,7 @@ from exposure.portfolios.lines import (
 from exposure.portfolios.rejects import refuse_rejects
 from exposure.portfolios.securities import Resolver, SecurityMaster, load_master
 from exposure.portfolios.units import apply_units, sum_error
-from exposure.portfolios.values import fill_currencies, fill_values, merge_duplicates
+from exposure.portfolios.values import check_total, fill_currencies, fill_values, merge_duplicates
 from exposure.portfolios.weights import fill_weights
 from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 
@@ -140,6 +140,7 @@ def load_holdings(
     apply_units(lines, allow_rejects=allow_rejects)
     base = fill_currencies(lines, resolver)
     fill_values(lines)
+    check_total(lines)
     merged = merge_duplicates(lines)
     nav, cash_weight = fill_weights(lines, allow_rejects=allow_rejects)
     positions = lines.rows.filter(OK & ~IS_CASH)

@@ -18,7 +18,7 @@ import polars as pl
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios import accounts, headers, wide
-from exposure.portfolios.cells import parse_day, squeeze, texts_where
+from exposure.portfolios.cells import parse_day, parse_number, squeeze, texts_where
 from exposure.portfolios.grids import Grid
 from exposure.portfolios.headers import AMOUNTS, ColumnUse, Header
 from exposure.portfolios.layouts import Dictionary, Layouts
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 MAX_DROPPED_SHOWN = 500
 LONGEST_NOTE = 40  # characters from which a lone text is a note even with digits in it
 _NO_NOTE = r"^[A-Za-z]{0,4}[.:]?[0-9][0-9A-Za-z.\-]*$"  # codes and line numbers
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTotal:
+    """The value in a closing row such as 合计."""
+
+    row: int
+    value: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class RawHoldings:
         A date stated above the header, or the day of a history.
     values_in_base
         Whether values are known to be in the currency of the fund, whatever a line is quoted in.
+    stated_total
+        What the last row says that the values above it add up to.
     sha256
         Of the bytes of the file, or of a frame's CSV text.
     """
@@ -69,6 +80,7 @@ class RawHoldings:
     as_of_text: str | None
     may_be_partial: bool
     values_in_base: bool
+    stated_total: StatedTotal | None
     sha256: str
     issues: tuple[dict[str, object], ...]
     dropped: int
@@ -119,7 +131,7 @@ def read_raw(
     words = layouts.dictionary
     if rules is not None:  # a total is a check there, not a row to drop
         words = replace(words, totals=frozenset())
-    rows, dropped = _body(grid, header, words, file, issues)
+    rows, dropped, total = _body(grid, header, words, file, issues)
     if rules is not None:
         before = rows.height
         rows = accounts.positions_of(rows, rules, file, grid.sheet, issues)
@@ -136,6 +148,7 @@ def read_raw(
         as_of_text=_stated_date(grid, header, file),
         may_be_partial=header.layout.may_be_partial if header.layout else False,
         values_in_base=rules is not None,
+        stated_total=total,
         sha256=digest,
         issues=tuple(issues),
         dropped=dropped,
@@ -192,6 +205,7 @@ def _read_history(
         as_of_text=day.isoformat(),
         may_be_partial=True,
         values_in_base=False,
+        stated_total=None,
         sha256=digest,
         issues=tuple(issues),
         dropped=totals,
@@ -207,8 +221,8 @@ def _body(
     dictionary: Dictionary,
     file: str,
     issues: list[dict[str, object]],
-) -> tuple[pl.DataFrame, int]:
-    """Return the rows below the header that are positions, and the count of totals and notes left out."""
+) -> tuple[pl.DataFrame, int, StatedTotal | None]:
+    """Return the rows below the header that are positions, the count of totals and notes, and the closing total."""
     table = grid.rows.slice(header.last + 1)
     names = grid.columns
     blank_text = _blank_rule(dictionary)
@@ -232,7 +246,25 @@ def _body(
     rows = kept.select(
         SOURCE_ROW, *(pl.col(names[use.position]).alias(use.field) for use in header.columns)
     )
-    return rows, int(reasons.is_not_null().sum())
+    return rows, int(reasons.is_not_null().sum()), _stated_total(cells, reasons, header, dictionary)
+
+
+def _stated_total(
+    cells: pl.DataFrame, reasons: pl.Series, header: Header, dictionary: Dictionary
+) -> StatedTotal | None:
+    """Return the value in the total that closes a table; totals inside it may be of anything."""
+    use = next((use for use in header.columns if use.field == "value"), None)
+    table = cells.with_columns(reasons.alias("reason")).filter(
+        pl.col("reason").fill_null("") != "a note"
+    )
+    if use is None or table.is_empty() or table["reason"][-1] != "a total":
+        return None
+    row, *texts, _ = table.row(-1)
+    label = next((text for text in texts if text), "")
+    number = parse_number(texts[use.position] or "")
+    if number is None or squeeze(label).rstrip(":") not in dictionary.grand_totals:
+        return None
+    return StatedTotal(row, number.value, texts[use.position] or "")
 
 
 def _gaps(grid: Grid, header: Header) -> int:

@@ -90,6 +90,7 @@ class Dictionary:
     header_units: Mapping[str, float]
     wrong_tables: Mapping[str, frozenset[str]]
     totals: frozenset[str]
+    grand_totals: frozenset[str]
     notes: tuple[str, ...]
     cash: frozenset[str]
     blanks: frozenset[str]
@@ -165,6 +166,7 @@ _DICTIONARY_KEYS = {
     "modifiers",
     "wrong_tables",
     "totals",
+    "grand_totals",
     "notes",
     "cash",
     "blanks",
@@ -244,6 +246,7 @@ def _dictionary(file: TomlFile) -> Dictionary:
             for what, headers in file.need(data, "wrong_tables").items()
         },
         totals=frozenset(map(squeeze, file.need(data, "totals"))),
+        grand_totals=frozenset(map(squeeze, file.need(data, "grand_totals"))),
         notes=tuple(map(squeeze, file.need(data, "notes"))),
         cash=frozenset(map(squeeze, file.need(data, "cash"))),
         blanks=frozenset(map(squeeze, file.need(data, "blanks"))),

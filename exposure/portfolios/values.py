@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from exposure.content import SOURCE_ROW
+from exposure.errors import HoldingsError, Place
 from exposure.portfolios.lines import IS_CASH, OK, Lines, is_currency
 from exposure.portfolios.securities import Resolver
-from exposure.portfolios.units import near
+from exposure.portfolios.units import VALUE_TOLERANCE, near
 
 DEFAULT_BASE = "CNY"
 ROWS_SHOWN = 8
@@ -153,6 +154,44 @@ def fill_values(lines: Lines) -> None:
         message = f"{derived} rows have no price; value ÷ quantity was used"
         lines.say("info", "price_derived", message)
     lines.rows = lines.rows.drop("local", "off", "derived", "blank")
+
+
+def check_total(lines: Lines) -> None:
+    """Refuse a table whose values don't add up to the total that closes it: a cell was lost or changed.
+
+    The total may count values as stated or in base currency, with or without cash.
+
+    Raises
+    ------
+    HoldingsError
+        With the row of the total.
+    """
+    raw, stated = lines.raw, lines.raw.stated_total
+    if stated is None or not lines.rows.filter(~OK & pl.col("value").is_null()).is_empty():
+        return  # a row whose value can't be read says more than the sum it breaks
+    claimed = stated.value * lines.units.get("value", 1.0)
+    worth = pl.col("worth").fill_null(0.0)
+    sums = lines.rows.select(
+        stated=pl.col("value").fill_null(0.0).sum(),
+        worth=worth.sum(),
+        invested=worth.filter(~IS_CASH).sum(),
+    ).row(0)
+    if any(abs(total - claimed) <= VALUE_TOLERANCE * abs(claimed) for total in sums):
+        return
+    raise HoldingsError(
+        f"{raw.file} does not add up",
+        places=[
+            Place(
+                raw.file,
+                f"is not the sum of the rows above, which is {sums[0]:.2f}",
+                raw.sheet,
+                stated.row,
+                raw.header("value"),
+                stated.text,
+            )
+        ],
+        cure="export the table again, or correct the row that lost a value",
+    )
 
 
 def _reject_blank(lines: Lines) -> None:

@@ -459,3 +459,30 @@ def test_a_benchmark_worth_nothing_is_refused(master: SecurityMaster, content: P
 def test_quantities_that_are_no_whole_shares_are_doubted(read: Read) -> None:
     book = read("代码,数量,价格\n000977.SZ,12.5,52.84\n603019.SH,8,66.21\n")
     assert "quantity_fractional" in rules(book, "warning")
+
+
+TOTALLED = "代码,名称,数量,价格,市值\n000977,浪潮信息,100,50,5000\n603019,中科曙光,100,60,6000\n现金,,,,1000\n"
+
+
+@pytest.mark.parametrize("total", ["12000", "11000", "12,000.00", "12010"])
+def test_a_closing_total_that_agrees_is_only_counted(read: Read, total: str) -> None:
+    assert read(f'{TOTALLED}合计,,,,"{total}"\n制表：某\n').nav == pytest.approx(12_000)
+
+
+def test_values_that_do_not_add_up_to_the_closing_total_are_refused(read: Read) -> None:
+    error = fault(read, TOTALLED + "合计,,,,13000\n")
+    assert (error.places[0].row, error.places[0].column) == (5, "市值")
+    assert "12000.00" in error.places[0].why
+    # a row that lost its price shifts the value into the price, and the total tells
+    error = fault(read, TOTALLED.replace("100,60,6000", "100,6000") + "合计,,,,12000\n")
+    assert "add up" in error.what
+
+
+def test_a_total_in_the_middle_or_in_base_currency_is_no_fault(read: Read) -> None:
+    middle = "代码,市值\n000977.SZ,5000\n合计,1\n603019.SH,5000\n"
+    assert read(middle).nav == pytest.approx(10_000)
+    text = (
+        OWN
+        + "0992.HK,联想集团,100,,10,HKD,0.9,1000,\n000977.SZ,,100,,9,CNY,1,900,\n合计,,,,,,,1800,\n"
+    )
+    assert read(text).nav == pytest.approx(1800)

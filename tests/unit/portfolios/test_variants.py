@@ -29,6 +29,8 @@ POSITIONS = (
 )
 WIDE = str.maketrans("0123456789.", "０１２３４５６７８９．")  # noqa: RUF001 - full-width on purpose
 
+TOTAL = sum(shares * price for _, _, shares, price in POSITIONS)
+
 Table = list[list[str]]
 
 
@@ -175,7 +177,7 @@ def variants() -> dict[str, bytes]:
         ["日期：2025-01-24"],
         [],
         *plain,
-        ["合计", "", "", "", "1"],
+        ["合计", "", "", "", f"{TOTAL:.2f}"],
         ["制表：某"],
     ]
     out["titles-totals-notes"] = text(titled).encode("gb18030")
