@@ -16,6 +16,7 @@ from pathlib import Path
 from exposure.content.files import SOURCE_ROW, TomlFile, read_text_csv, read_toml_file
 from exposure.content.layers import layer_report, refuse_unread, replaces
 from exposure.content.roots import FOLDERS, ContentRoot, key_of
+from exposure.content.settings import PROJECT, Settings, load_settings
 from exposure.errors import ContentError, Place
 
 SETTINGS = "content.toml"
@@ -49,9 +50,9 @@ def find_content(content: str | Path | None = None) -> ContentRoot:
     variable = os.environ.get("EXPOSURE_CONTENT")
     if variable:
         return _checked(Path(variable), "EXPOSURE_CONTENT")
-    project = _project_setting(Path.cwd())
+    project = load_settings().content
     if project is not None:
-        return _checked(project, "exposure.toml")
+        return _checked(project, PROJECT)
     return _checked(shipped_root(), "shipped with the package")
 
 
@@ -92,23 +93,17 @@ def _extends(settings: Path) -> str:
     return str(value)
 
 
-def _project_setting(start: Path) -> Path | None:
-    for folder in (start, *start.parents):
-        settings = folder / "exposure.toml"
-        if settings.is_file():
-            value = read_toml_file(settings).data.get("content")
-            return folder / str(value) if value else None
-    return None
-
-
 __all__ = [
+    "PROJECT",
     "SETTINGS",
     "SOURCE_ROW",
     "ContentRoot",
+    "Settings",
     "TomlFile",
     "find_content",
     "key_of",
     "layer_report",
+    "load_settings",
     "read_text_csv",
     "read_toml_file",
     "replaces",
