@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from exposure.content import ContentRoot
+from exposure.content.settings import chosen_master
 from exposure.portfolios.securities.joining import join_own
 from exposure.portfolios.securities.master import SecurityMaster, load_shipped
 from exposure.portfolios.securities.own import OwnMaster, read_own
@@ -27,7 +28,8 @@ def load_master(root: ContentRoot, extra: MasterSource | None = None) -> Securit
         A path, a frame or an :class:`OwnMaster` (which also takes the day of the data), or a list of
         them: one row a listing, with a code and what else is known (names in Chinese and English,
         ISIN, LEI, exchange, board, currency, issuer, days of the listing). Headers in Chinese or
-        English: see ``portfolios/reference/own_master.toml``.
+        English: see ``portfolios/reference/own_master.toml``. None takes what ``EXPOSURE_MASTER`` or
+        ``exposure.toml`` name; an empty list takes none.
 
     Returns
     -------
@@ -44,6 +46,8 @@ def load_master(root: ContentRoot, extra: MasterSource | None = None) -> Securit
     """
     shipped = load_shipped(root)
     if extra is None:
+        extra = list(chosen_master().paths)
+    if isinstance(extra, list | tuple) and not extra:
         return shipped
     many = cast("Sequence[Source]", extra if isinstance(extra, list | tuple) else [extra])
     sources = [one if isinstance(one, OwnMaster) else OwnMaster(one) for one in many]
