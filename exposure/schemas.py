@@ -859,29 +859,34 @@ def typed_from_text(
     """
     columns = schema.columns()
     _check_header(raw, schema, file, error)
-    out = raw
+    # one pass over all columns: a table is small, and each pass costs more than its rows
+    present = [name for name in columns if name in raw.columns]
+    parsed = raw.select(_parse(name, columns[name].dtype) for name in present)
+    failed = raw.select(
+        (pl.col(name).is_not_null() & parsed[name].is_null()).alias(name) for name in present
+    )
     places: list[Place] = []
-    for name, column in columns.items():
-        if name not in raw.columns:
-            out = out.with_columns(pl.lit(None, dtype=column.dtype).alias(name))
-            continue
-        parsed = out.select(_parse(name, column.dtype)).to_series()
-        failed = raw.filter(pl.col(name).is_not_null() & parsed.is_null())
-        places += [
-            Place(file, f"is not {_kind(column.dtype)}", row=row, column=name, value=text)
-            for row, text in failed.select(SOURCE_ROW, name).iter_rows()
-        ]
-        out = out.with_columns(parsed.alias(name))
+    if failed.select(pl.any_horizontal(pl.all()).any()).item():
+        for name in present:
+            cells = raw.filter(failed[name]).select(SOURCE_ROW, name)
+            why = f"is not {_kind(columns[name].dtype)}"
+            places += [
+                Place(file, why, row=row, column=name, value=text)
+                for row, text in cells.iter_rows()
+            ]
     if places:
         raise error(
             f"{file} has {len(places)} cells that can't be read",
             places=places,
             cure=f"correct {file}",
         )
-    kept = out.select(list(columns))
+    kept = parsed.select(
+        name if name in parsed.columns else pl.lit(None, dtype=column.dtype).alias(name)
+        for name, column in columns.items()
+    )
     result = schema.filter(kept)
     if len(result.failure):
-        places = _rule_places(out, schema, file)
+        places = _rule_places(kept.insert_column(0, raw[SOURCE_ROW]), schema, file)
         raise error(f"{file} breaks {len(places)} rules", places=places, cure=f"correct {file}")
     return kept
 
