@@ -18,8 +18,9 @@ import polars as pl
 from exposure.content import SOURCE_ROW, ContentRoot, find_content
 from exposure.errors import HoldingsError, Place, UsageError
 from exposure.portfolios.cells import Number, parse_day, parse_number, squeeze
+from exposure.portfolios.database import NamedFrame, is_named, read_named_holdings
 from exposure.portfolios.intake import AMOUNTS, PERCENT, RawHoldings, read_raw
-from exposure.portfolios.layouts import Layouts, load_layouts
+from exposure.portfolios.layouts import Layouts, layouts_for, load_layouts
 from exposure.portfolios.securities import Resolution, Resolver, SecurityMaster, load_master
 from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 
@@ -133,7 +134,7 @@ class _Line:
 
 
 def load_holdings(
-    source: str | Path | Frame,
+    source: str | Path | Frame | NamedFrame,
     *,
     as_of: date | None = None,
     benchmark: str | Path | Frame | None = None,
@@ -147,7 +148,8 @@ def load_holdings(
     Parameters
     ----------
     source
-        CSV, TSV, XLSX, parquet or arrow file, or any frame that narwhals accepts.
+        CSV, TSV, XLSX, parquet or arrow file, or any frame that narwhals accepts; ``"@name"`` runs the
+        query of that name in ``exposure.toml``.
     as_of
         The day; None takes it from the file.
     benchmark
@@ -177,10 +179,14 @@ def load_holdings(
         If neither the caller nor the file says the day.
     """
     root = find_content(content)
-    layouts = load_layouts(root)
+    table, named = _parted(source, as_of)
+    layouts = layouts_for(root, None if named is None else named.layout)
     known = load_master(root) if master is None else master
-    raw = read_raw(source, layouts, name=name)
-    issues = list(raw.issues)
+    if named is not None:
+        benchmark = named.benchmark if benchmark is None else benchmark
+        name = name or named.label.removeprefix("@")
+    raw = read_raw(table, layouts, name=name if named is None else named.label)
+    issues = [*raw.issues, *([] if named is None else named.issues())]
     day = _day_of(raw, as_of, issues)
     resolver = Resolver.of(known, layouts.dictionary, day)
     lines = _lines(raw, layouts)
@@ -196,9 +202,9 @@ def load_holdings(
     nav, cash_weight = _weights(raw, kept, issues, allow_rejects=allow_rejects)
     good = [line for line in kept if not line.faults and not line.is_cash]
     _account(raw, lines, open_lines, good, issues)
-    benchmark_frame, benchmark_source = _benchmark(source, benchmark, known, day, layouts, issues)
+    benchmark_frame, benchmark_source = _benchmark(table, benchmark, known, day, layouts, issues)
     return Book(
-        name=_portfolio_name(source, name),
+        name=_portfolio_name(table, name),
         as_of=day,
         base_currency=base,
         nav=nav,
@@ -210,6 +216,15 @@ def load_holdings(
         benchmark=benchmark_frame,
         benchmark_source=benchmark_source,
     )
+
+
+def _parted(
+    source: str | Path | Frame | NamedFrame, as_of: date | None
+) -> tuple[str | Path | Frame, NamedFrame | None]:
+    """Return what to read and, for ``@name``, where it comes from."""
+    if isinstance(source, str | Path) and is_named(source):
+        source = read_named_holdings(source, as_of=as_of)
+    return (source.frame, source) if isinstance(source, NamedFrame) else (source, None)
 
 
 def load_benchmark(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from exposure.content import ContentRoot, TomlFile
@@ -186,4 +187,21 @@ def _dictionary(file: TomlFile) -> Dictionary:
         blanks=frozenset(map(squeeze, file.need(data, "blanks"))),
         markets={squeeze(word): venue for venue, list_ in markets.items() for word in list_},
         index_homonyms=frozenset(file.need(data, "index_homonyms")),
+    )
+
+
+def layouts_for(root: ContentRoot, own: str | Path | None = None) -> Layouts:
+    """Return the layouts of the content and, where the user names one, the only one that may fit.
+
+    Raises
+    ------
+    ContentError
+        As :func:`load_layouts`, or if there is no such file.
+    """
+    layouts = load_layouts(root)
+    if own is None:
+        return layouts
+    path = Path(own)
+    return Layouts(
+        layouts.dictionary, (_layout(ContentRoot(path.parent, "layout").read_toml(path.name)),)
     )
