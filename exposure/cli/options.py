@@ -28,7 +28,11 @@ Output = Annotated[
     typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout."),
 ]
 Holdings = Annotated[
-    Path, typer.Argument(metavar="HOLDINGS", help="Holdings file: CSV, TSV, XLSX or parquet.")
+    Path,
+    typer.Argument(
+        metavar="HOLDINGS",
+        help="Holdings file (CSV, TSV, XLSX or parquet), or @NAME for a query of exposure.toml.",
+    ),
 ]
 MandateFile = Annotated[
     Optional[Path],  # noqa: UP045

@@ -287,7 +287,7 @@ GUIDE = "docs/databases.md"
 
 def _tables(file: TomlFile, key: str) -> dict[str, dict[str, Any]]:
     group = file.data.get(key, {})
-    tables = cast("dict[str, Any]", group) if isinstance(group, dict) else {"": None}
+    tables = cast("dict[str, Any]", group) if isinstance(group, dict) else {"": group}
     for name, table in tables.items():
         if not isinstance(table, dict) or not _NAME.match(name):
             raise _fault(
@@ -297,7 +297,7 @@ def _tables(file: TomlFile, key: str) -> dict[str, dict[str, Any]]:
                 "names are letters, digits, '_' and '-'",
                 f"see {GUIDE}",
             )
-    return tables
+    return cast("dict[str, dict[str, Any]]", tables)
 
 
 def _text(file: TomlFile, table: Mapping[str, Any], key: str, where: str) -> str:

@@ -6,7 +6,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from exposure.content import find_content, layer_report
+from exposure.content import PROJECT, find_content, layer_report, load_settings
+from exposure.content.settings import chosen_lists, chosen_master
 from exposure.pipeline.manifest import REPORTED_PACKAGES, package_version, tool_version
 from exposure.scenarios.definitions import load_catalog
 
@@ -32,10 +33,30 @@ def doctor(content: str | Path | None = None) -> dict[str, Any]:
         }
     snapshots = [name for name, path in root.entries("portfolios/risk").items() if path.is_dir()]
     facts["risk snapshots"] = ", ".join(snapshots) or "none"
+    facts |= _project()
     for program in ("soffice", "ssconvert"):
         facts[program] = (
             "present" if shutil.which(program) else "absent (only needed by cross-engine tests)"
         )
     load_catalog(root)
     facts["content check"] = "holds together"
+    return facts
+
+
+def _project() -> dict[str, Any]:
+    """Return what exposure.toml settles; of connections the names of variables, never a value."""
+    settings = load_settings()
+    facts: dict[str, Any] = {PROJECT: "found" if settings.found else "none here or above"}
+    chosen = {"master": chosen_master(settings=settings), "lists": chosen_lists(settings=settings)}
+    for key, found in chosen.items():
+        names = ", ".join(path.name for path in found.paths)
+        facts[key] = f"{names} ({found.origin})" if names else found.origin
+    for name, connection in settings.connections.items():
+        missing = connection.missing_variables
+        state = f"no ({', '.join(missing)})" if missing else "yes"
+        where = "a PostgreSQL server" if connection.path is None else connection.path.name
+        facts[f"connection {name}"] = f"{where}, variables set: {state}"
+    for name, holdings in settings.holdings.items():
+        facts[f"holdings @{name}"] = f"connection {holdings.connection}"
+    facts |= {name: package_version(name) for name in ("duckdb", "adbc-driver-postgresql")}
     return facts

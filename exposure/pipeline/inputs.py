@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from exposure.content import ContentRoot, find_content
+from exposure.content import PROJECT, ContentRoot, find_content
 from exposure.errors import HoldingsError, MandateError, Place, StaleData
 from exposure.factors.catalog import Catalog
+from exposure.portfolios.database import NamedFrame, is_named, read_named_holdings
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.mandates import Mandate, load_mandate
 from exposure.risk import RiskModel, load_risk
@@ -31,6 +32,7 @@ class Inputs:
     mandate: Mandate | None
     mandate_source: str | None
     risk: RiskModel | None
+    named: NamedFrame | None = None  # where the holdings came from a database
 
 
 def prepare(
@@ -52,7 +54,7 @@ def prepare(
     Parameters
     ----------
     holdings
-        A file or any data frame.
+        A file or any data frame, or ``@name`` for a query of ``exposure.toml``.
     mandate, benchmark
         Where none is named, ``mandate.toml`` and ``benchmark.csv`` beside the holdings file are used.
     max_age
@@ -69,8 +71,9 @@ def prepare(
     """
     root = content if isinstance(content, ContentRoot) else find_content(content)
     facts = load_catalog(root, master=master) if catalog is None else catalog
+    named = read_named_holdings(holdings, as_of=as_of) if is_named(holdings) else None
     book = load_holdings(
-        holdings,
+        holdings if named is None else named,
         as_of=as_of,
         benchmark=benchmark,
         name=name,
@@ -79,20 +82,24 @@ def prepare(
         content=facts.root.path,
         layout=layout,
     )
-    chosen, source = _mandate(holdings, mandate)
+    chosen, source = _mandate(holdings, mandate, named)
     risk = load_risk(facts.root, book.as_of)
     if max_age is not None:
         check_age(risk, book.as_of, max_age)
-    return Inputs(book, facts, chosen, source, risk)
+    return Inputs(book, facts, chosen, source, risk, named)
 
 
 def _mandate(
-    holdings: str | Path | Any, mandate: str | Path | Mandate | None
+    holdings: str | Path | Any, mandate: str | Path | Mandate | None, named: NamedFrame | None
 ) -> tuple[Mandate | None, str | None]:
     if isinstance(mandate, Mandate):
         return mandate, None
     if mandate is not None:
         return load_mandate(Path(mandate)), Path(mandate).name
+    if named is not None:  # nothing lies beside a database
+        if named.mandate is None:
+            return None, None
+        return load_mandate(named.mandate), f"{named.mandate.name} (of {named.label})"
     if isinstance(holdings, str | Path):
         beside = Path(holdings).parent / "mandate.toml"
         if beside.is_file():
@@ -108,6 +115,13 @@ def need_mandate(inputs: Inputs, holdings: object) -> Mandate:
     MandateError
         If there is none.
     """
+    if inputs.mandate is None and inputs.named is not None:
+        label = inputs.named.label
+        raise MandateError(
+            "a rebalance needs a mandate",
+            places=[Place(PROJECT, f"names no mandate for {label}")],
+            cure=f'--mandate FILE, or mandate = "FILE" in [holdings.{label.removeprefix("@")}]',
+        )
     if inputs.mandate is None:
         where = holdings.name if isinstance(holdings, Path) else "the holdings"
         raise MandateError(

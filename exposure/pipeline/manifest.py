@@ -18,7 +18,9 @@ REPORTED_PACKAGES = ("polars", "numpy", "scipy", "cvxpy", "piqp", "clarabel", "h
 def build_manifest(inputs: Inputs) -> dict[str, Any]:
     """Return what a run rests on: versions, fingerprints, inputs. No user, host or full path."""
     book = inputs.book
-    files = [{"name": book.source, "sha256": book.sha256}]
+    files: list[dict[str, Any]] = [{"name": book.source, "sha256": book.sha256}]
+    if inputs.named is not None:
+        files[0] |= inputs.named.record()
     if book.benchmark is not None:
         files.append(
             {"name": book.benchmark_source or "benchmark", "sha256": frame_hash(book.benchmark)}

@@ -17,6 +17,7 @@ import polars as pl
 from exposure.content import SOURCE_ROW, ContentRoot, find_content
 from exposure.errors import HoldingsError, Place, UsageError
 from exposure.portfolios.cells import parse_day
+from exposure.portfolios.database import NamedFrame, is_named, read_named_holdings
 from exposure.portfolios.intake import RawHoldings, read_raw
 from exposure.portfolios.layouts import Layouts, layouts_for, load_layouts
 from exposure.portfolios.lines import (
@@ -78,7 +79,7 @@ class Book:
 
 
 def load_holdings(
-    source: str | Path | Frame,
+    source: str | Path | Frame | NamedFrame,
     *,
     as_of: date | None = None,
     benchmark: str | Path | Frame | None = None,
@@ -93,7 +94,8 @@ def load_holdings(
     Parameters
     ----------
     source
-        Text, XLSX, XLS, parquet or arrow file, or any frame that narwhals accepts.
+        Text, XLSX, XLS, parquet or arrow file, or any frame that narwhals accepts; ``"@name"`` runs the
+        query of that name in ``exposure.toml``.
     as_of
         The day; None takes it from the file. Of a history the newest day up to this one is read.
     benchmark
@@ -125,10 +127,16 @@ def load_holdings(
         If neither the caller nor the file says the day.
     """
     root = find_content(content)
+    table, named = named_or_given(source, as_of)
+    if layout is None and named is not None:
+        layout = named.layout
     layouts = layouts_for(root, layout)
     known = master if isinstance(master, SecurityMaster) else load_master(root, master)
-    raw = read_raw(source, layouts, name=name, as_of=as_of)
-    issues = list(raw.issues)
+    if named is not None:
+        benchmark = named.benchmark if benchmark is None else benchmark
+        name = name or named.label.removeprefix("@")
+    raw = read_raw(table, layouts, name=name if named is None else named.label, as_of=as_of)
+    issues = [*raw.issues, *([] if named is None else named.issues())]
     day = _day_of(raw, as_of, issues)
     resolver = Resolver.of(known, layouts.dictionary, day)
     lines = lines_of(raw, layouts.dictionary, issues)
@@ -150,9 +158,9 @@ def load_holdings(
         f"summed into another, {closed} closed, {raw.dropped} totals or notes, {rejected} rejected"
     )
     lines.say("info", "rows_accounted", message)
-    benchmark_frame, benchmark_source = _benchmark(source, benchmark, known, day, layouts, issues)
+    benchmark_frame, benchmark_source = _benchmark(table, benchmark, known, day, layouts, issues)
     return Book(
-        name=_portfolio_name(source, name),
+        name=_portfolio_name(table, name),
         as_of=day,
         base_currency=base,
         nav=nav,
@@ -164,6 +172,15 @@ def load_holdings(
         benchmark=benchmark_frame,
         benchmark_source=benchmark_source,
     )
+
+
+def named_or_given(
+    source: str | Path | Frame | NamedFrame, as_of: date | None
+) -> tuple[str | Path | Frame, NamedFrame | None]:
+    """Return what to read and, for ``@name``, where it comes from."""
+    if isinstance(source, str | Path) and is_named(source):
+        source = read_named_holdings(source, as_of=as_of)
+    return (source.frame, source) if isinstance(source, NamedFrame) else (source, None)
 
 
 def load_benchmark(

@@ -15,7 +15,7 @@ from exposure.content import find_content
 from exposure.errors import ContentError, HoldingsError, UsageError
 from exposure.portfolios.cells import squeeze
 from exposure.portfolios.headers import PERCENT, read_header
-from exposure.portfolios.holdings import Book, load_holdings
+from exposure.portfolios.holdings import Book, load_holdings, named_or_given
 from exposure.portfolios.intake import RawHoldings, open_holdings, read_raw
 from exposure.portfolios.layouts import FIELDS, UNUSED, Layouts, layouts_for
 from exposure.portfolios.lines import lines_of
@@ -23,6 +23,7 @@ from exposure.portfolios.units import apply_units
 from exposure.schemas import MapColumns, empty, issues_frame, validated
 
 if TYPE_CHECKING:
+    from exposure.portfolios.database import NamedFrame
     from exposure.portfolios.frames import Frame
     from exposure.portfolios.grids import Row
     from exposure.portfolios.securities import SecurityMaster
@@ -63,7 +64,7 @@ class FileMap:
 
 
 def map_holdings(
-    source: str | Path | Frame,
+    source: str | Path | Frame | NamedFrame,
     *,
     as_of: date,
     name: str | None = None,
@@ -91,6 +92,9 @@ def map_holdings(
     [('代码', 'code', None), ('占比', 'weight', 'percent'), ('心情', None, None)]
     """
     root = find_content(content)
+    source, named = named_or_given(source, as_of)
+    if named is not None:
+        name, layout = name or named.label, layout or named.layout
     layouts = layouts_for(root, layout)
     try:
         raw = read_raw(source, layouts, name=name, as_of=as_of)
