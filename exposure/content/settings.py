@@ -310,12 +310,12 @@ def _text(file: TomlFile, table: Mapping[str, Any], key: str, where: str) -> str
 
 def _texts(file: TomlFile, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = table.get(key, [])
-    many = cast("list[Any]", [value] if isinstance(value, str) else value)
+    many: Any = [value] if isinstance(value, str) else value
     if not isinstance(many, list) or not all(isinstance(one, str) and one for one in many):
         raise _fault(
             file, key, f"{key} is no path and no list of paths", "must be text", f'{key} = ["..."]'
         )
-    return tuple(many)
+    return tuple(cast("list[str]", many))
 
 
 def _check_keys(

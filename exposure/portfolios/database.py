@@ -11,7 +11,7 @@ import hashlib
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -375,7 +375,7 @@ def _capped(statement: str) -> str:
 
 
 @contextmanager
-def _limited(interrupt: Callable[[], object], connection: Connection) -> Iterator[None]:
+def _limited(interrupt: Callable[[], object], connection: Connection) -> Generator[None]:
     """Interrupt what runs inside after the connection's time limit."""
     late = threading.Event()
 
@@ -434,7 +434,7 @@ def _plain_frame(frame: pl.DataFrame) -> pl.DataFrame:
     odd = [
         name
         for name, type_ in frame.schema.items()
-        if type_ in (pl.Binary, pl.Object) or type_.is_nested()
+        if type_.is_nested() or type_.base_type() in (pl.Binary, pl.Object)
     ]
     if odd:
         raise _Refused(

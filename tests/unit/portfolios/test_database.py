@@ -220,8 +220,18 @@ def test_the_server_itself_refuses_to_write(place, text):
 @needs_duckdb
 @pytest.mark.parametrize("path", ["exposure.toml", "/etc/passwd"])
 def test_duckdb_reads_no_file_beside_the_database(place, path):
-    place("duckdb", query(f"select * from read_text('{path}')"))
+    place("duckdb", query(f"select content as code from read_text('{path}')"))
     with pytest.raises(HoldingsError, match="can't be read"):
+        read_named_holdings("@odd")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["select file as code from pragma_database_list", "select load_extension('x') as code"],
+)
+def test_sqlite_tells_no_path_and_loads_nothing(place, text):
+    place("sqlite", query(text))
+    with pytest.raises(HoldingsError, match="not authorized"):
         read_named_holdings("@odd")
 
 
@@ -304,6 +314,25 @@ def test_a_query_that_asks_for_no_day_is_a_warning(place):
     )
     issues = load_holdings("@odd", as_of=DAY, content=PROJECT).issues
     assert issues.filter(pl.col("rule") == "query_without_day")["severity"].to_list() == ["warning"]
+
+
+def test_a_layout_of_the_project_names_the_columns(place):
+    folder = place(
+        "sqlite",
+        query("select listing as kod, fx as anteil from positions where listing = '000977.SZ'"),
+    )
+    with pytest.raises(HoldingsError):
+        load_holdings("@odd", as_of=DAY, content=PROJECT)
+
+    (folder / "house.toml").write_text(
+        'id = "house"\nkind = "holdings"\ntitle = "House"\nsignature = ["kod", "anteil"]\n'
+        '[columns]\nkod = "code"\nanteil = "weight"\n',
+        encoding="utf-8",
+    )
+    with (folder / "exposure.toml").open("a", encoding="utf-8") as file:
+        file.write('layout = "house.toml"\n')
+    book = load_holdings("@odd", as_of=DAY, content=PROJECT)
+    assert book.holdings["listing_id"].to_list() == ["000977.SZ"]
 
 
 def test_the_day_is_needed_where_the_query_asks_for_it(place):
