@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 EXCEL_EPOCH = date(1899, 12, 30)
+MONTHS = 12
 EXCEL_SERIALS = (20_000, 80_000)  # 1954 to 2119: other integers are not meant as dates
 
 
@@ -59,6 +60,7 @@ class Number:
     value: float
     percent: bool = False
     step: float = 0.0
+    scaled: bool = False  # the cell itself says 万 or 亿
 
 
 _PLAINEST = re.compile(r"^[0-9]{1,15}(?:\.([0-9]{1,9}))?$")
@@ -102,7 +104,8 @@ def parse_number(text: str) -> Number | None:
     plain = bare.replace(",", "")
     value = float(plain) * scale
     decimals = len(plain.partition(".")[2]) if "e" not in plain.lower() else 0
-    return Number(-value if negative else value, percent, scale * 10.0 ** -min(decimals, 300))
+    step = scale * 10.0 ** -min(decimals, 300)
+    return Number(-value if negative else value, percent, step, scaled=scale != 1.0)
 
 
 _DATE_FORMS = (
@@ -111,6 +114,8 @@ _DATE_FORMS = (
     "%Y%m%d",
     "%Y.%m.%d",
     "%Y年%m月%d日",
+    "%d-%b-%Y",
+    "%d %B %Y",
     "%b %d, %Y",
     "%d %b %Y",
 )
@@ -127,7 +132,7 @@ def parse_day(text: str) -> date | None:
     datetime.date(2025, 1, 24)
     """
     bare = unicodedata.normalize("NFKC", text).strip()
-    bare = re.sub(r"[T ]00:00(:00(\.0+)?)?$", "", bare)
+    bare = re.sub(r"[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$", "", bare)
     if bare.isascii() and bare.isdigit() and len(bare) == 5:
         serial = int(bare)
         if EXCEL_SERIALS[0] <= serial <= EXCEL_SERIALS[1]:
@@ -138,7 +143,17 @@ def parse_day(text: str) -> date | None:
             return datetime.strptime(bare, form).date()  # noqa: DTZ007 - a calendar day has no zone
         except ValueError:
             continue
-    return None
+    slashed = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", bare)
+    if slashed is None:
+        return None
+    first, second, year = (int(part) for part in slashed.groups())
+    if first <= MONTHS and second <= MONTHS:
+        return None  # 01/02/2025 is two days
+    month, day = (second, first) if first > MONTHS else (first, second)
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
 
 
 # --- whole columns --------------------------------------------------------------------------------
@@ -148,7 +163,10 @@ _COMMON = r"^[+-]?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.[0-9]{1,9})?%
 _HAS_DIGIT = r"[0-9\uff10-\uff19]"
 _GUARDED = r'(?s)^=\s*"(.*)"$'
 # only one of the two ways of writing decimals explains such a cell
-_COMMA_ONLY = r"^[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))%?$"
+_COMMA_ONLY = (
+    r"^[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}"
+    r"|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))%?$"
+)
 _POINT_ONLY = r"^[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+|[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,}))%?$"
 _COMMA_FORM = r"^[+-]?[0-9.]*(?:,[0-9]*)?%?$"
 
@@ -232,8 +250,8 @@ def parse_numbers(texts: pl.DataFrame, *, decimal_comma: bool = False) -> pl.Dat
     Returns
     -------
     polars.DataFrame
-        For each column ``x`` its value ``x``, ``x_percent``, ``x_step``, ``x_bad`` (a text that is not a number) and
-        ``x_text``.
+        For each column ``x`` its value ``x``, ``x_percent``, ``x_step``, ``x_scaled`` (the cell says 万 or 亿),
+        ``x_bad`` (a text that is not a number) and ``x_text``.
 
     Examples
     --------
@@ -290,6 +308,7 @@ def parse_numbers(texts: pl.DataFrame, *, decimal_comma: bool = False) -> pl.Dat
             pl.when(known)
             .then(1.0 / pl.lit(10.0).pow(decimals.format(name)))
             .alias(f"{name}_step"),
+            pl.lit(value=False).alias(f"{name}_scaled"),
             (pl.col(name).is_not_null() & ~known).alias(f"{name}_bad"),
         ]
     numbers = parts.select(wanted).with_columns(texts[name].alias(f"{name}_text") for name in names)
@@ -305,8 +324,14 @@ def _one_by_one(numbers: pl.DataFrame, column: pl.Series) -> pl.DataFrame:
     bad = numbers[f"{name}_bad"]
     found = [(text, parse_number(text)) for text in column.filter(bad).unique()]
     table = pl.DataFrame(
-        [(text, n.value, n.percent, n.step) for text, n in found if n is not None],
-        schema={"text": pl.String, "value": pl.Float64, "percent": pl.Boolean, "step": pl.Float64},
+        [(text, n.value, n.percent, n.step, n.scaled) for text, n in found if n is not None],
+        schema={
+            "text": pl.String,
+            "value": pl.Float64,
+            "percent": pl.Boolean,
+            "step": pl.Float64,
+            "scaled": pl.Boolean,
+        },
         orient="row",
     )
     if table.is_empty():
@@ -316,6 +341,7 @@ def _one_by_one(numbers: pl.DataFrame, column: pl.Series) -> pl.DataFrame:
         pl.coalesce(name, read["value"]).alias(name),
         pl.coalesce(f"{name}_percent", read["percent"]).alias(f"{name}_percent"),
         pl.coalesce(f"{name}_step", read["step"]).alias(f"{name}_step"),
+        read["scaled"].fill_null(value=False).alias(f"{name}_scaled"),
         (pl.col(f"{name}_bad") & read["value"].is_null()).alias(f"{name}_bad"),
     )
 

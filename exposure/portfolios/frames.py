@@ -64,6 +64,8 @@ def _texts(source: Frame | pl.DataFrame, name: str) -> tuple[list[str], list[pl.
         return list(source.columns), [_polars_text(name, c) for c in source.get_columns()]
     # narwhals takes a quarter of a second to import; a file or a polars frame doesn't need it
     import narwhals as nw  # noqa: PLC0415
+
+    source = _with_index(source)
     from narwhals.exceptions import NarwhalsError  # noqa: PLC0415
 
     try:
@@ -90,6 +92,15 @@ def _texts(source: Frame | pl.DataFrame, name: str) -> tuple[list[str], list[pl.
         )
         for column in eager.columns
     ]
+
+
+def _with_index(source: Any) -> Any:
+    """Make the index of a pandas frame columns, unless it only numbers the rows."""
+    index = getattr(source, "index", None)
+    if not hasattr(source, "reset_index") or index is None:
+        return source
+    plain = type(index).__name__ == "RangeIndex" and index.name is None
+    return source if plain else source.reset_index()
 
 
 def _polars_text(name: str, column: pl.Series) -> pl.Series:

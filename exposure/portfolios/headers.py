@@ -21,6 +21,7 @@ HEADER_SEARCH_ROWS = 60
 MIN_WRONG_WORDS = 2
 LONGEST_HEADER = 60  # characters; longer cells are text
 PERCENT = 0.01
+SECOND_CODE = "code_2"
 LOCAL, BASE = "原币", "本币"
 
 
@@ -44,6 +45,8 @@ class Header:
         Positions of its rows in the grid; the table begins after ``last``.
     seconds
         Header not used, field, and the header that was used for it.
+    codes
+        A second column of codes, as field ``code_2``: what it says must agree with the first.
     unknown
         Headers that no layout and no dictionary knows.
     """
@@ -53,6 +56,7 @@ class Header:
     layout: Layout | None
     columns: tuple[ColumnUse, ...]
     seconds: tuple[tuple[str, str, str], ...]
+    codes: tuple[ColumnUse, ...]
     unknown: tuple[str, ...]
     cells: tuple[str | None, ...]
 
@@ -142,7 +146,7 @@ def choose_header(
 
 def describe(header: Header, file: str, sheet: str | None, issues: list[dict[str, object]]) -> None:
     """Say which column was taken for what, and which were not read."""
-    taken = ", ".join(f"{use.header} as {use.field}" for use in header.columns)
+    taken = ", ".join(f"{use.header} as {use.field}" for use in (*header.columns, *header.codes))
     layout = f"layout {header.layout.layout_id}" if header.layout else "header words"
     issues.append(issue("info", file, "columns_taken", f"by {layout}: {taken}", sheet=sheet))
     for second, field, used in header.seconds:
@@ -163,7 +167,7 @@ def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Lay
     fitting = [layout for layout in offered if layout.signature <= squeezed]
     layout = max(fitting, key=lambda item: len(item.signature), default=None)
     if layouts.own is not None and layout is None:
-        return Header(first, last, None, (), (), (), tuple(cells))
+        return Header(first, last, None, (), (), (), (), tuple(cells))
     candidates: list[tuple[int, int, ColumnUse]] = []  # rank and position decide between two
     unknown: list[str] = []
     for position, cell in enumerate(cells):
@@ -180,13 +184,18 @@ def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Lay
             candidates.append((rank, position, ColumnUse(cell, field, position, unit)))
     chosen: dict[str, ColumnUse] = {}
     seconds: list[tuple[str, str, str]] = []
+    codes: list[ColumnUse] = []
     for _, _, use in sorted(candidates, key=lambda item: item[:2]):
-        if use.field in chosen:
+        if use.field == "code" and "code" in chosen and not codes:
+            codes.append(ColumnUse(use.header, SECOND_CODE, use.position, None))
+        elif use.field in chosen:
             seconds.append((use.header, use.field, chosen[use.field].header))
         else:
             chosen[use.field] = use
     columns = tuple(sorted(chosen.values(), key=lambda use: use.position))
-    return Header(first, last, layout, columns, tuple(seconds), tuple(unknown), tuple(cells))
+    return Header(
+        first, last, layout, columns, tuple(seconds), tuple(codes), tuple(unknown), tuple(cells)
+    )
 
 
 _PERCENT_ENDINGS = ("_percent", "percent", "_pct", "%")
@@ -199,6 +208,9 @@ def _recognise(
 ) -> tuple[str, int, float | None] | None:
     """Return field, rank and stated unit of a header; rank -1 is a layout's own word."""
     word = squeeze(header)
+    if layout is None and word in dictionary.words:  # NAV% is a word, not NAV in percent
+        field, rank = dictionary.words[word]
+        return field, rank, PERCENT if word.endswith("%") else None
     bare, unit = word, None
     for match in _BRACKET.finditer(word):
         if match[1] in dictionary.header_units:
@@ -211,7 +223,8 @@ def _recognise(
         field = layout.columns[word]
         return field, -1, layout.units.get(field, unit)
     chinese = _CHINESE_FIRST.match(bare)  # 成份券代码constituentcode says one thing twice
-    for word in (bare, chinese[1]) if chinese else (bare,):
+    forms = [bare, bare.replace("_", ""), *([chinese[1]] if chinese else [])]
+    for word in dict.fromkeys(forms):
         for form in _without_modifiers(word, dictionary.modifiers):
             if form in dictionary.words:
                 field, rank = dictionary.words[form]

@@ -32,7 +32,13 @@ from exposure.portfolios.lines import (
 from exposure.portfolios.rejects import refuse_rejects
 from exposure.portfolios.securities import Resolver, SecurityMaster, load_master
 from exposure.portfolios.units import apply_units, sum_error
-from exposure.portfolios.values import check_total, fill_currencies, fill_values, merge_duplicates
+from exposure.portfolios.values import (
+    check_total,
+    fill_currencies,
+    fill_values,
+    merge_duplicates,
+    take_stated_cash,
+)
 from exposure.portfolios.weights import fill_weights
 from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from exposure.portfolios.securities.loading import MasterSource
 
 INDEX_TOLERANCE = 0.01  # index files round each of hundreds of weights
+OLD_FILE_DAYS = 10  # a weekly file, with holidays
 BENCHMARK_NAME = "benchmark.csv"
 
 
@@ -141,21 +148,24 @@ def load_holdings(
     resolver = Resolver.of(known, layouts.dictionary, day)
     lines = lines_of(raw, layouts.dictionary, issues)
     refuse_one_code(lines)
-    read, cash_rows = lines.rows.height, int(lines.rows["is_cash"].sum())
+    read = lines.rows.height
     closed = leave_out_closed(lines)
     check_numbers(lines)
     resolve(lines, resolver)
     apply_units(lines, allow_rejects=allow_rejects)
-    base = fill_currencies(lines, resolver)
+    base = fill_currencies(lines, layouts.dictionary.fx_bands)
     fill_values(lines)
     check_total(lines)
+    take_stated_cash(lines)
+    cash_rows = int(lines.rows["is_cash"].sum())
     merged = merge_duplicates(lines)
     nav, cash_weight = fill_weights(lines, allow_rejects=allow_rejects)
     positions = lines.rows.filter(OK & ~IS_CASH)
     rejected = lines.rows.filter(~OK).height
     message = (
         f"{read + raw.dropped} rows read: {positions.height} positions, {cash_rows} cash, {merged} "
-        f"summed into another, {closed} closed, {raw.dropped} totals or notes, {rejected} rejected"
+        f"summed into another, {closed} closed, {raw.dropped + lines.dropped} totals or notes, "
+        f"{rejected} rejected"
     )
     lines.say("info", "rows_accounted", message)
     benchmark_frame, benchmark_source = _benchmark(table, benchmark, known, day, layouts, issues)
@@ -214,7 +224,7 @@ def load_benchmark(
         If a row can't be used, or the weights don't sum to 1 ± 1%.
     """
     root = content if isinstance(content, ContentRoot) else find_content(content)
-    return _read_benchmark(source, master, as_of, load_layouts(root))
+    return _read_benchmark(source, master, as_of, load_layouts(root))[0]
 
 
 # --- the day --------------------------------------------------------------------------------------
@@ -258,7 +268,8 @@ def _day_of(raw: RawHoldings, as_of: date | None, issues: list[dict[str, object]
         issues.append(issue("info", raw.file, "as_of_from_file", f"as of {stated}, from the file"))
         return stated
     if stated is not None and stated != as_of:
-        severity = "warning" if stated > as_of else "info"
+        is_old = (as_of - stated).days > OLD_FILE_DAYS
+        severity = "warning" if stated > as_of or is_old else "info"
         message = f"the file is of {stated}, the run is as of {as_of}"
         issues.append(issue(severity, raw.file, "as_of_differs", message))
     return as_of
@@ -308,14 +319,16 @@ def _benchmark(
     issues: list[dict[str, object]],
 ) -> tuple[pl.DataFrame | None, str | None]:
     if benchmark is not None:
-        frame = _read_benchmark(benchmark, master, day, layouts)
+        frame, told = _read_benchmark(benchmark, master, day, layouts)
+        issues += told
         return frame, Path(benchmark).name if isinstance(benchmark, str | Path) else "frame"
     if not isinstance(source, str | Path):
         return None, None
     beside = Path(source).parent / BENCHMARK_NAME
     if Path(source).name == BENCHMARK_NAME or not beside.is_file():
         return None, None
-    frame = _read_benchmark(beside, master, day, layouts)
+    frame, told = _read_benchmark(beside, master, day, layouts)
+    issues += told
     message = f"{BENCHMARK_NAME} beside the holdings is used as benchmark"
     issues.append(issue("info", BENCHMARK_NAME, "benchmark_found", message))
     return frame, BENCHMARK_NAME
@@ -323,17 +336,28 @@ def _benchmark(
 
 def _read_benchmark(
     source: str | Path | Frame, master: SecurityMaster, as_of: date, layouts: Layouts
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, list[dict[str, object]]]:
+    """Read weights by the same steps as holdings; return them and what a reader must know of them."""
     raw = read_raw(source, layouts, name="benchmark", as_of=as_of)
+    issues = list(raw.issues)
+    _day_of(raw, as_of, issues)
     resolver = Resolver.of(master, layouts.dictionary, as_of)
-    lines = lines_of(raw, layouts.dictionary, [])
+    lines = lines_of(raw, layouts.dictionary, issues)
     refuse_one_code(lines)
     check_numbers(lines)
     resolve(lines, resolver)
-    key = "weight" if lines.rows["weight"].null_count() < lines.rows.height else "value"
     lines.reject(IS_CASH, "cash", "is cash; a benchmark holds none", "remove the row", "code")
+    stated = lines.rows["weight"].null_count() < lines.rows.height
+    apply_units(lines, allow_rejects=False, tolerance=INDEX_TOLERANCE, may_reject=False)
+    if stated and lines.rows["share"].null_count() < lines.rows.height:
+        key, column = "weight", "share"
+    else:
+        key, column = "value", "worth"
+        fill_currencies(lines, layouts.dictionary.fx_bands)
+        fill_values(lines)
+    check_total(lines)
     lines.reject(
-        OK & pl.col(key).is_null(), f"{key}_missing", f"has no {key}", "fill it in", key, ""
+        OK & pl.col(column).is_null(), f"{key}_missing", f"has no {key}", "fill it in", key, ""
     )
     lines.reject(
         OK & ~pl.col("listing_id").is_first_distinct(),
@@ -342,13 +366,10 @@ def _read_benchmark(
         "remove one row",
         "code",
     )
-    refuse_rejects(lines, by_value=key == "value", allow_rejects=False)
-    total = float(lines.rows[key].sum())
-    if key == "weight":
-        scale = 1.0 if total < 50 else 100.0
-        if abs(total / scale - 1) > INDEX_TOLERANCE:
-            raise sum_error(lines, total, "neither 1 nor 100")
-    if total <= 0:
-        raise sum_error(lines, total, "not 1")
-    frame = lines.rows.select("listing_id", weight=pl.col(key) / total).sort("listing_id")
-    return validated(frame, Benchmark)
+    refuse_rejects(lines, by_value=key == "value", allow_rejects=False, may_allow=False)
+    total = float(lines.rows[column].sum())
+    if total <= 0 or (key == "weight" and abs(total - 1) > INDEX_TOLERANCE):
+        raise sum_error(lines, total, "neither 1 nor 100" if key == "weight" else "not 1")
+    frame = lines.rows.select("listing_id", weight=pl.col(column) / total).sort("listing_id")
+    told = [one for one in issues if one["severity"] != "info"]
+    return validated(frame, Benchmark), told

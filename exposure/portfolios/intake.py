@@ -7,6 +7,8 @@ dictionary of header words; a column that is not known is listed, never guessed.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,7 +22,7 @@ from exposure.errors import HoldingsError, Place
 from exposure.portfolios import accounts, headers, wide
 from exposure.portfolios.cells import parse_day, parse_number, squeeze, texts_where
 from exposure.portfolios.grids import Grid
-from exposure.portfolios.headers import AMOUNTS, ColumnUse, Header
+from exposure.portfolios.headers import ColumnUse, Header
 from exposure.portfolios.layouts import Dictionary, Layouts
 from exposure.portfolios.tables import Tables, open_tables
 from exposure.schemas import issue
@@ -29,16 +31,27 @@ if TYPE_CHECKING:
     from exposure.portfolios.frames import Frame
 
 MAX_DROPPED_SHOWN = 500
-LONGEST_NOTE = 40  # characters from which a lone text is a note even with digits in it
+LONE = "lone"
 _NO_NOTE = r"^[A-Za-z]{0,4}[.:]?[0-9][0-9A-Za-z.\-]*$"  # codes and line numbers
 
 
 @dataclass(frozen=True, slots=True)
 class StatedTotal:
-    """The value in a closing row such as 合计."""
+    """The amount in a closing row such as 合计: of values where there are some, else of weights or quantities."""
 
+    field: str
     row: int
     value: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatedCash:
+    """Cash in a line above the table, and the total assets that it states with it."""
+
+    row: int
+    balance: float
+    assets: float | None
     text: str
 
 
@@ -64,7 +77,9 @@ class RawHoldings:
     values_in_base
         Whether values are known to be in the currency of the fund, whatever a line is quoted in.
     stated_total
-        What the last row says that the values above it add up to.
+        What the last row says that the amounts above it add up to.
+    stated_cash
+        What a line above the table says of cash.
     sha256
         Of the bytes of the file, or of a frame's CSV text.
     """
@@ -81,6 +96,7 @@ class RawHoldings:
     may_be_partial: bool
     values_in_base: bool
     stated_total: StatedTotal | None
+    stated_cash: StatedCash | None
     sha256: str
     issues: tuple[dict[str, object], ...]
     dropped: int
@@ -122,7 +138,7 @@ def read_raw(
     issues: list[dict[str, object]] = []
     opened = open_holdings(source, layouts, name=name, issues=issues)
     file, digest, grids = opened.file, opened.sha256, opened.grids
-    history = _history(grids, layouts)
+    history = _history(grids, layouts, file)
     if history is not None:
         return _read_history(*history, as_of, layouts, file, digest, issues)
     grid, header = headers.choose_header(grids, layouts, file, issues)
@@ -130,7 +146,7 @@ def read_raw(
     rules = header.layout.accounts if header.layout else None
     words = layouts.dictionary
     if rules is not None:  # a total is a check there, not a row to drop
-        words = replace(words, totals=frozenset())
+        words = replace(words, totals=frozenset(), total_patterns=())
     rows, dropped, total = _body(grid, header, words, file, issues)
     if rules is not None:
         before = rows.height
@@ -149,6 +165,7 @@ def read_raw(
         may_be_partial=header.layout.may_be_partial if header.layout else False,
         values_in_base=rules is not None,
         stated_total=total,
+        stated_cash=_cash_above(grid, header),
         sha256=digest,
         issues=tuple(issues),
         dropped=dropped,
@@ -174,12 +191,15 @@ def open_holdings(
 # --- histories ------------------------------------------------------------------------------------
 
 
-def _history(grids: Sequence[Grid], layouts: Layouts) -> tuple[Grid, wide.WideTable] | None:
-    """Return the history among the sheets, unless a sheet has a header of holdings."""
+def _history(
+    grids: Sequence[Grid], layouts: Layouts, file: str
+) -> tuple[Grid, wide.WideTable] | None:
+    """Return the history among the sheets that have no header of holdings."""
     for grid in grids:
-        table = wide.find_wide(grid)
-        if table is not None and headers.find_header(grid.head(60), layouts) is None:
-            return grid, table
+        if headers.find_header(grid.head(headers.HEADER_SEARCH_ROWS), layouts) is None:
+            table = wide.find_wide(grid, file)
+            if table is not None:
+                return grid, table
     return None
 
 
@@ -206,6 +226,7 @@ def _read_history(
         may_be_partial=True,
         values_in_base=False,
         stated_total=None,
+        stated_cash=None,
         sha256=digest,
         issues=tuple(issues),
         dropped=totals,
@@ -236,15 +257,18 @@ def _body(
     blank = int((count == 0).sum())
     if grid.sheet:
         blank += _gaps(grid, header)
-    cells, count = cells.filter(count > 0), count.filter(count > 0)
-    reasons = _drop_reasons(cells, count, header, dictionary)
+    cells = cells.filter(count > 0)
+    reasons = _drop_reasons(cells, header, dictionary)
     _report_dropped(cells, reasons, file, grid.sheet, issues)
     kept = cells.filter(reasons.is_null())
     _refuse_shifted(kept, header.width, names, file, grid.sheet)
     if blank:
         issues.append(issue("info", file, "blank_rows", f"{blank} blank rows", sheet=grid.sheet))
+    kept = _without_headers(kept, header, names, file, grid.sheet, issues)
     rows = kept.select(
-        SOURCE_ROW, *(pl.col(names[use.position]).alias(use.field) for use in header.columns)
+        SOURCE_ROW,
+        *(pl.col(names[use.position]).alias(use.field) for use in (*header.columns, *header.codes)),
+        _is_lone(header, names),
     )
     return rows, int(reasons.is_not_null().sum()), _stated_total(cells, reasons, header, dictionary)
 
@@ -253,18 +277,22 @@ def _stated_total(
     cells: pl.DataFrame, reasons: pl.Series, header: Header, dictionary: Dictionary
 ) -> StatedTotal | None:
     """Return the value in the total that closes a table; totals inside it may be of anything."""
-    use = next((use for use in header.columns if use.field == "value"), None)
     table = cells.with_columns(reasons.alias("reason")).filter(
         pl.col("reason").fill_null("") != "a note"
     )
-    if use is None or table.is_empty() or table["reason"][-1] != "a total":
+    if table.is_empty() or table["reason"][-1] != "a total":
         return None
     row, *texts, _ = table.row(-1)
     label = next((text for text in texts if text), "")
-    number = parse_number(texts[use.position] or "")
-    if number is None or squeeze(label).rstrip(":") not in dictionary.grand_totals:
+    if squeeze(label).rstrip(":") not in dictionary.grand_totals:
         return None
-    return StatedTotal(row, number.value, texts[use.position] or "")
+    used = {use.field: use.position for use in header.columns}
+    for field in ("value", "weight"):
+        text = texts[used[field]] if field in used else None
+        number = parse_number(text) if text else None
+        if number is not None and text is not None:
+            return StatedTotal(field, row, number.value, text)
+    return None
 
 
 def _gaps(grid: Grid, header: Header) -> int:
@@ -280,37 +308,64 @@ def _blank_rule(dictionary: Dictionary) -> Callable[[str], bool]:
     return rule
 
 
-def _drop_reasons(
-    cells: pl.DataFrame, count: pl.Series, header: Header, dictionary: Dictionary
-) -> pl.Series:
+def _drop_reasons(cells: pl.DataFrame, header: Header, dictionary: Dictionary) -> pl.Series:
     """Say of each row why it is no position: ``a total`` or ``a note``; null where it may be one."""
     names = [name for name in cells.columns if name != SOURCE_ROW]
     first = cells.select(pl.coalesce(names)).to_series()
     labels = [names[u.position] for u in header.columns if u.field in {"code", "name"}]
-    amounts = [names[u.position] for u in header.columns if u.field in AMOUNTS]
+    # what stands in front of a code is a remark about it, not the name of the row
+    unlabelled = cells.select(pl.all_horizontal(pl.col(labels).is_null())).to_series()
 
     def is_total(text: str) -> bool:
-        return len(text) < headers.LONGEST_HEADER and squeeze(text).rstrip(":") in dictionary.totals
+        if len(text) >= headers.LONGEST_HEADER:
+            return False
+        word = squeeze(text).rstrip(":")
+        return word in dictionary.totals or any(p.search(word) for p in dictionary.total_patterns)
 
     def is_note(text: str) -> bool:
         return squeeze(text[:200]).startswith(dictionary.notes)
 
-    def is_cash(text: str) -> bool:
-        return squeeze(text[:200]) in dictionary.cash
-
-    total = texts_where(first, is_total)
+    # a total may hold a count: 合计:2只
+    total = unlabelled & texts_where(first, is_total, skip=_NO_NOTE)
+    note = unlabelled & texts_where(first, is_note, skip=_NO_NOTE)
     for label in labels:
-        total |= texts_where(cells[label], is_total)
-    note = texts_where(first, is_note, skip=_NO_NOTE)
-    alone = count == 1
-    if alone.any():
-        amount = cells.select(pl.any_horizontal(pl.col(amounts).is_not_null())).to_series()
-        has_digit = first.str.contains(r"\p{Nd}")
-        text = ~has_digit | (first.str.len_chars() > LONGEST_NOTE)
-        # cash without an amount is a fault, not a note
-        note |= alone & ~amount & text & ~texts_where(first, is_cash, skip=_NO_NOTE)
+        total |= texts_where(cells[label], is_total, skip=_NO_NOTE)
+        note |= texts_where(cells[label], is_note, skip=_NO_NOTE)
+    named = [names[use.position] for use in header.columns]
+    # nothing in a column that is read: whatever it says is no position
+    note |= cells.select(pl.all_horizontal(pl.col(named).is_null())).to_series()
     reason = pl.when(total).then(pl.lit("a total")).when(note).then(pl.lit("a note"))
     return cells.select(reason.alias("reason")).to_series()
+
+
+def _is_lone(header: Header, names: list[str]) -> pl.Expr:
+    """Mark a code or name that stands alone in its row: a remark, unless it is a security without an amount."""
+    labels = [names[u.position] for u in header.columns if u.field in {"code", "name"}]
+    others = [names[u.position] for u in header.columns if u.field not in {"code", "name"}]
+    alone = pl.sum_horizontal(pl.col(labels).is_not_null().cast(pl.UInt32)) == 1
+    return (alone & pl.all_horizontal(pl.col(others).is_null())).alias(LONE)
+
+
+def _without_headers(
+    kept: pl.DataFrame,
+    header: Header,
+    names: list[str],
+    file: str,
+    sheet: str | None,
+    issues: list[dict[str, object]],
+) -> pl.DataFrame:
+    """Leave out rows that repeat the header, as exports of several accounts do."""
+    same = pl.all_horizontal(
+        pl.col(names[use.position]) == use.header for use in header.columns
+    ).fill_null(value=False)
+    repeated = kept.filter(same)
+    for row in repeated[SOURCE_ROW].head(MAX_DROPPED_SHOWN):
+        issues.append(
+            issue(
+                "info", file, "header_repeated", "repeats the header; dropped", sheet=sheet, row=row
+            )
+        )
+    return kept.filter(~same) if repeated.height else kept
 
 
 def _report_dropped(
@@ -359,7 +414,7 @@ def _stated_date(grid: Grid, header: Header, file: str) -> str | None:
     """Return the date that a line above the header states, e.g. ``Fund Holdings as of``."""
     mark = header.layout.as_of_line if header.layout else None
     if mark is None:
-        return None
+        return _day_above(grid, header)
     for number, cells in grid.head(header.first):
         first = cells[0] if cells else None
         if first is None or not squeeze(first).startswith(mark):
@@ -376,4 +431,44 @@ def _stated_date(grid: Grid, header: Header, file: str) -> str | None:
                 cure="download the holdings of another day",
             )  # fmt: skip
         return stated
+    return None
+
+
+# a day that is named, not one that only occurs: 估值日期:2025-01-24, as of 24 Jan 2025
+_NAMED_DAY = re.compile(
+    r"(?:日期|截至|截止|估值日|as\s*of|date)\D{0,12}?"
+    r"(\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}|\d{8}(?!\d))",
+    re.IGNORECASE,
+)
+
+
+def _day_above(grid: Grid, header: Header) -> str | None:
+    """Return the one day that the lines above a header name; None where they name none or several."""
+    found: set[date] = set()
+    for _, cells in grid.head(header.first):
+        line = unicodedata.normalize("NFKC", " ".join(cell for cell in cells if cell))
+        for match in _NAMED_DAY.finditer(line):
+            day = parse_day(re.sub(r"[年月/.]", "-", re.sub(r"\s", "", match[1])))
+            if day is not None:
+                found.add(day)
+    return found.pop().isoformat() if len(found) == 1 else None
+
+
+_NAMED_AMOUNT = r"\s*[:：]?\s*([0-9][0-9,]*(?:\.[0-9]+)?)"
+_BALANCE = re.compile(
+    r"(?:资金余额|(?<![一-鿿])余额|资金总额|cash balance)" + _NAMED_AMOUNT, re.IGNORECASE
+)
+_ASSETS = re.compile(r"(?:总资产|(?<![一-鿿])资产|total assets)" + _NAMED_AMOUNT, re.IGNORECASE)
+
+
+def _cash_above(grid: Grid, header: Header) -> StatedCash | None:
+    """Return cash and total assets that a line above the header states, as broker clients write them."""
+    for number, cells in grid.head(header.first):
+        line = " ".join(cell for cell in cells if cell)
+        balance, assets = _BALANCE.search(line), _ASSETS.search(line)
+        if balance is None:
+            continue
+        amount = float(balance[1].replace(",", ""))
+        whole = None if assets is None else float(assets[1].replace(",", ""))
+        return StatedCash(number, amount, whole, line[:200])
     return None

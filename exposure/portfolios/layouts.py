@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,10 @@ class Dictionary:
     wrong_tables: Mapping[str, frozenset[str]]
     totals: frozenset[str]
     grand_totals: frozenset[str]
+    total_patterns: tuple[re.Pattern[str], ...]
+    cash_available: frozenset[str]
+    cash_balance: frozenset[str]
+    fx_bands: Mapping[str, tuple[float, float]]  # currency → CNY per unit, lowest and highest
     notes: tuple[str, ...]
     cash: frozenset[str]
     blanks: frozenset[str]
@@ -167,6 +172,10 @@ _DICTIONARY_KEYS = {
     "wrong_tables",
     "totals",
     "grand_totals",
+    "total_patterns",
+    "cash_available",
+    "cash_balance",
+    "fx_bands",
     "notes",
     "cash",
     "blanks",
@@ -247,6 +256,10 @@ def _dictionary(file: TomlFile) -> Dictionary:
         },
         totals=frozenset(map(squeeze, file.need(data, "totals"))),
         grand_totals=frozenset(map(squeeze, file.need(data, "grand_totals"))),
+        total_patterns=tuple(re.compile(text) for text in file.need(data, "total_patterns")),
+        cash_available=frozenset(map(squeeze, file.need(data, "cash_available"))),
+        cash_balance=frozenset(map(squeeze, file.need(data, "cash_balance"))),
+        fx_bands={k: (float(v[0]), float(v[1])) for k, v in file.need(data, "fx_bands").items()},
         notes=tuple(map(squeeze, file.need(data, "notes"))),
         cash=frozenset(map(squeeze, file.need(data, "cash"))),
         blanks=frozenset(map(squeeze, file.need(data, "blanks"))),

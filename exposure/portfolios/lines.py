@@ -17,10 +17,10 @@ from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios.accounts import NOT_A_SHARE
 from exposure.portfolios.cells import parse_numbers, squeeze, texts_where, writes_decimal_comma
-from exposure.portfolios.headers import AMOUNTS
-from exposure.portfolios.intake import RawHoldings
+from exposure.portfolios.headers import AMOUNTS, SECOND_CODE
+from exposure.portfolios.intake import LONE, RawHoldings
 from exposure.portfolios.layouts import Dictionary
-from exposure.portfolios.securities import Resolution, Resolver
+from exposure.portfolios.securities import Remark, Resolution, Resolver
 from exposure.schemas import issue
 
 NUMERIC = ("quantity", "available", "price", "fx", "value", "weight")
@@ -113,6 +113,7 @@ class Lines:
     rows: pl.DataFrame
     issues: list[dict[str, object]]
     faults: list[pl.DataFrame] = field(default_factory=list)
+    dropped: int = 0  # rows found to be notes
     units: dict[str, float] = field(default_factory=dict)
 
     def reject(
@@ -200,6 +201,8 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
         *(part for key in NUMERIC if key not in stated.columns for part in _absent(key)),
         is_cash=_cash(code, name, dictionary),
         ok=pl.lit(value=True),
+        **{LONE: rows[LONE] if LONE in rows.columns else pl.lit(value=False)},
+        **{SECOND_CODE: _text_column(rows, SECOND_CODE)},
         listing_id=pl.lit(None, dtype=pl.String),
         issuer_id=pl.lit(None, dtype=pl.String),
         rate=pl.lit(1.0),
@@ -207,7 +210,8 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
         worth=pl.lit(None, dtype=pl.Float64),
         share=pl.lit(None, dtype=pl.Float64),
     )
-    lines = Lines(raw, frame, issues)
+    lines = Lines(raw, frame.with_columns(currency=_cash_currency()), issues)
+    _leave_out_available_cash(lines, dictionary)
     if comma:
         lines.say("warning", "decimal_comma", "numbers such as 1.234,50 are read as 1234.5")
     lines.reject_where(
@@ -237,6 +241,7 @@ def _absent(key: str) -> list[pl.Expr]:
         nothing.alias(key),
         nothing.alias(f"{key}_step"),
         pl.lit(None, dtype=pl.Boolean).alias(f"{key}_percent"),
+        pl.lit(value=False).alias(f"{key}_scaled"),
         pl.lit(None, dtype=pl.String).alias(f"{key}_text"),
     ]
 
@@ -251,12 +256,55 @@ def _cash(code: pl.Series, name: pl.Series, dictionary: Dictionary) -> pl.Series
     """Mark cash: by its code, or by its name where the code is none or a currency."""
 
     def is_cash(text: str) -> bool:
-        return len(text) < 40 and squeeze(text) in dictionary.cash
+        if len(text) >= 40:
+            return False
+        word = squeeze(text)
+        bare = _CURRENCY.sub("", word).strip("()（）-_:：·/")  # 港币现金, Cash (HKD)
+        return word in dictionary.cash or bare in dictionary.cash or (not bare and bool(word))
 
     by_code = texts_where(code, is_cash, skip=r"^\p{Nd}{5,}|[.\s]\p{L}{2}$")
     by_name = texts_where(name, is_cash, skip=r"^\p{Nd}+$")
     is_currency = code.str.contains(r"^[A-Z]{3}$")
     return by_code | (by_name & (code.is_null() | is_currency.fill_null(value=False)))
+
+
+# of cash, in its name or code; the words of a currency and nothing else are cash in it
+_CURRENCY = re.compile(
+    r"人民币元|人民币|港币|港元|美元|美金|欧元|(?<![a-z])(?:cny|cnh|rmb|hkd|usd|eur)(?![a-z])"
+    r"|hongkongdollars?|u\.?s\.?dollars?|usdollars?|renminbi"
+)
+_CURRENCY_NAMES = (
+    ("HKD", r"(?i)港币|港元|HKD|hong ?kong dollar"),
+    ("USD", r"(?i)美元|美金|USD|u\.?s\.? ?dollar"),
+    ("EUR", r"(?i)欧元|EUR"),
+    ("CNY", r"(?i)人民币|CNY|CNH|RMB|renminbi"),
+)
+
+
+def _cash_currency() -> pl.Expr:
+    """Return the currency column, where cash without one takes it from its name or code."""
+    said = pl.concat_str("code", "name", ignore_nulls=True, separator=" ")
+    found = pl.coalesce(
+        pl.when(said.str.contains(pattern)).then(pl.lit(code)) for code, pattern in _CURRENCY_NAMES
+    )
+    return pl.when(IS_CASH & pl.col("currency").is_null()).then(found).otherwise("currency")
+
+
+def _leave_out_available_cash(lines: Lines, dictionary: Dictionary) -> None:
+    """Leave out 可用资金 beside 资金余额, which holds it."""
+
+    def among(words: frozenset[str]) -> pl.Series:
+        return texts_where(lines.rows["name"], lambda text: squeeze(text) in words) | texts_where(
+            lines.rows["code"], lambda text: squeeze(text) in words
+        )
+
+    cash = lines.rows["is_cash"]
+    parts = cash & among(dictionary.cash_available)
+    if not parts.any() or not (cash & among(dictionary.cash_balance)).any():
+        return
+    row = int(lines.rows.filter(parts)[SOURCE_ROW][0])
+    lines.say("info", "available_cash", "is part of the cash balance; left out", row=row)
+    lines.rows = lines.rows.filter(~parts)
 
 
 def _currency_codes(column: pl.Series) -> pl.Series:
@@ -379,12 +427,12 @@ def resolve(lines: Lines, resolver: Resolver) -> None:
     """Find the listing of every row: each distinct code, name and market is asked about once."""
     asked = (
         lines.rows.filter(~IS_CASH & pl.col(NOT_A_SHARE).is_null())
-        .group_by(_IDENTITY, maintain_order=True)
+        .group_by(*_IDENTITY, SECOND_CODE, maintain_order=True)
         .agg(pl.col(SOURCE_ROW).first())
     )
     answers: list[Resolution] = []
     column = lines.raw.header("code") or lines.raw.header("name")
-    for code, name, market, row in asked.iter_rows():
+    for code, name, market, _, row in asked.iter_rows():
         answer = resolver.resolve(code, name, market)
         answers.append(answer)
         for remark in answer.remarks:
@@ -392,30 +440,49 @@ def resolve(lines: Lines, resolver: Resolver) -> None:
                 remark.severity, remark.rule, remark.message, row=row, column=column,
                 raw=code or name,
             )  # fmt: skip
+    _ask_second_codes(asked, answers, resolver)
     found = asked.select(_IDENTITY).with_columns(
         pl.Series("found", [a.listing_id for a in answers], dtype=pl.String),
         pl.Series("owner", [a.issuer_id for a in answers], dtype=pl.String),
         pl.Series("at", range(len(answers)), dtype=pl.Int64),
     )
+    found = found.with_columns(asked[SECOND_CODE])
     joined = lines.rows.join(
-        found, on=_IDENTITY, how="left", nulls_equal=True, maintain_order="left"
+        found,
+        on=[*_IDENTITY, SECOND_CODE],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
     )
     lines.rows = joined.with_columns(
         listing_id=pl.when(~IS_CASH).then("found"), issuer_id=pl.when(~IS_CASH).then("owner")
     ).drop("found", "owner", "at")
+    trading = {listing: resolver.currency(listing) for listing in found["found"].drop_nulls()}
+    if trading:
+        quoted = pl.col("listing_id").replace_strict(trading, default=None, return_dtype=pl.String)
+        lines.rows = lines.rows.with_columns(currency=pl.coalesce("currency", quoted))
     faulty = {at: answer for at, answer in enumerate(answers) if answer.fault is not None}
     if not faulty:
         return
+    remarks = {
+        at for at, answer in faulty.items() if answer.fault and answer.fault.rule in _NO_CODE
+    }
+    alone = joined[LONE].fill_null(value=False) & joined["at"].is_in(list(remarks))
+    for row, code, name in joined.filter(alone).select(SOURCE_ROW, "code", "name").iter_rows():
+        lines.say("info", "row_dropped", "is a note; dropped", row=row, raw=(code or name)[:200])
+    lines.dropped += int(alone.sum())
+    lines.rows, joined = lines.rows.filter(~alone), joined.filter(~alone)
     hit = joined["at"].is_in(list(faulty)) & ~joined["is_cash"] & joined[NOT_A_SHARE].is_null()
     bad = joined.filter(hit)
+    shown = [*_IDENTITY, SECOND_CODE]
     records = [
         (row, faulty[at].fault, faulty[at].cure or "", faulty[at].field, texts)
-        for row, at, *texts in bad.select(SOURCE_ROW, "at", *_IDENTITY).iter_rows()
+        for row, at, *texts in bad.select(SOURCE_ROW, "at", *shown).iter_rows()
     ]
     lines.faults.append(
         pl.DataFrame(
             [
-                (row, fault.rule, fault.message, cure, name, texts[_IDENTITY.index(name)])
+                (row, fault.rule, fault.message, cure, name, texts[shown.index(name)])
                 for row, fault, cure, name, texts in records
                 if fault is not None
             ],
@@ -424,6 +491,32 @@ def resolve(lines: Lines, resolver: Resolver) -> None:
         )
     )
     lines.rows = lines.rows.with_columns(ok=OK & ~hit.fill_null(value=False))
+
+
+_NO_CODE = frozenset(
+    {"code_form", "code_characters", "name_unknown", "name_characters", "code_is_name"}
+)
+
+
+def _ask_second_codes(asked: pl.DataFrame, answers: list[Resolution], resolver: Resolver) -> None:
+    """Let a second column of codes decide where the first can't, and refuse rows in which both disagree."""
+    for at, (second, name) in enumerate(asked.select(SECOND_CODE, "name").iter_rows()):
+        if second is None:
+            continue
+        first, other = answers[at], resolver.resolve(second, None, None)
+        if other.fault is not None and not other.fault.rule.endswith("check_digit"):
+            continue  # the master doesn't know that code, or it doesn't say enough alone
+        if first.fault is not None and first.fault.rule in {"code_ambiguous", "code_form"}:
+            if other.fault is None:
+                answers[at] = resolver.resolve(second, name, None)
+            continue
+        if other.fault is not None:
+            answers[at] = Resolution(fault=other.fault, field=SECOND_CODE, cure=other.cure)
+        elif first.fault is None and first.listing_id != other.listing_id:
+            why = f"says {other.listing_id}, the other code says {first.listing_id}"
+            fault = Remark("codes_disagree", "error", why)
+            cure = "correct one of the two codes"
+            answers[at] = Resolution(fault=fault, field=SECOND_CODE, cure=cure)
 
 
 def is_currency(expr: pl.Expr) -> pl.Expr:

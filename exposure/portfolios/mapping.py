@@ -17,7 +17,7 @@ from exposure.portfolios.cells import squeeze
 from exposure.portfolios.headers import PERCENT, read_header
 from exposure.portfolios.holdings import Book, load_holdings, named_or_given
 from exposure.portfolios.intake import RawHoldings, open_holdings, read_raw
-from exposure.portfolios.layouts import FIELDS, UNUSED, Layouts, layouts_for
+from exposure.portfolios.layouts import FIELDS, UNUSED, AccountRules, Layout, Layouts, layouts_for
 from exposure.portfolios.lines import lines_of
 from exposure.portfolios.units import apply_units
 from exposure.schemas import MapColumns, empty, issues_frame, validated
@@ -127,7 +127,7 @@ def map_holdings(
         issues=book.issues if book is not None else issues_frame(list(raw.issues)),
         book=book,
         refusal=refused,
-        layout_toml=None if raw.layout == "history" else _layout_toml(raw, units),
+        layout_toml=None if raw.layout == "history" else _layout_toml(raw, units, layouts),
     )
 
 
@@ -224,13 +224,15 @@ def _without_header(
 # --- the layout file ------------------------------------------------------------------------------
 
 
-def _layout_toml(raw: RawHoldings, units: dict[str, float]) -> str:
+def _layout_toml(raw: RawHoldings, units: dict[str, float], layouts: Layouts) -> str:
     fields = {use.header: use.field for use in raw.columns}
     headers = list(dict.fromkeys(cell for cell in raw.header_cells if cell))
     columns = {header: fields.get(header, UNUSED) for header in headers}
     stated = {field: unit for field, unit in units.items() if field in fields.values()}
     signature = [header for header in headers if header in fields]
-    return _toml(raw.file, signature, columns, stated, partial=raw.may_be_partial)
+    known = (layouts.own, *layouts.known)
+    used = next((one for one in known if one is not None and one.layout_id == raw.layout), None)
+    return _toml(raw.file, signature, columns, stated, partial=raw.may_be_partial, used=used)
 
 
 def _toml(
@@ -240,6 +242,7 @@ def _toml(
     units: dict[str, float],
     *,
     partial: bool,
+    used: Layout | None = None,
 ) -> str:
     lines = [
         f"# How {_comment(file)} is read. Correct it, then pass it on with --layout.",
@@ -250,8 +253,10 @@ def _toml(
         f"title = {_quoted(file)}",
         f"signature = [{', '.join(_quoted(header) for header in signature)}]",
     ]
-    if partial:
-        lines.append("may_be_partial = true")
+    mark = "" if partial else "# "
+    lines.append(f"{mark}may_be_partial = true     # the table may hold a part of the portfolio")
+    if used is not None and used.as_of_line is not None:
+        lines.append(f"as_of_line = {_quoted(used.as_of_line)}")
     lines += ["", "[columns]"]
     seen: set[str] = set()
     for header, field in columns.items():
@@ -260,7 +265,24 @@ def _toml(
             seen.add(squeeze(header))
     lines += ["", "[units]"]
     lines += [f"{field} = {unit:g}" for field, unit in sorted(units.items())]
+    if used is not None and used.accounts is not None:
+        lines += _accounts_toml(used.accounts)
     return "\n".join(lines) + "\n"
+
+
+def _accounts_toml(rules: AccountRules) -> list[str]:
+    listed = {
+        "shares": rules.shares,
+        "cash": rules.cash,
+        "receivables": rules.receivables,
+        "liabilities": rules.liabilities,
+        "skip": sorted(rules.skip),
+        "net_assets": rules.net_assets,
+    }
+    lines = ["", "[accounts]", f"depth = {rules.depth}"]
+    lines += [f"{key} = [{', '.join(map(_quoted, words))}]" for key, words in listed.items()]
+    lines += ["", "[accounts.other_assets]"]
+    return lines + [f"{code} = {_quoted(what)}" for code, what in rules.other_assets.items()]
 
 
 def layout_name(file: str) -> str:

@@ -12,8 +12,15 @@ from exposure.schemas import issue
 MAX_PLACES = 200  # more rows than anybody corrects by hand; the count is in the first line
 
 
-def refuse_rejects(lines: Lines, *, by_value: bool, allow_rejects: bool) -> None:
+def refuse_rejects(
+    lines: Lines, *, by_value: bool, allow_rejects: bool, may_allow: bool = True
+) -> None:
     """Refuse a table with rows that can't be used, or report them where they are allowed.
+
+    Parameters
+    ----------
+    may_allow
+        Whether the caller could allow rejects at all.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def refuse_rejects(lines: Lines, *, by_value: bool, allow_rejects: bool) -> None
     if not allow_rejects or is_empty:
         shown = faults.head(max(MAX_PLACES, MAX_PLACES_SHOWN))
         cure = "correct these rows"
-        if not is_empty:
+        if not is_empty and may_allow:
             cure += f"; or leave them out ({size}) with --allow-rejects (allow_rejects=True)"
         raise HoldingsError(
             f"{raw.file}: {bad.height} of {rows.height} rows can't be used",

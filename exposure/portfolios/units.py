@@ -11,6 +11,7 @@ from exposure.portfolios.lines import IS_CASH, OK, Lines
 from exposure.portfolios.rejects import refuse_rejects
 
 VALUE_TOLERANCE = 0.005  # quantity × price against value
+DEFAULT_BASE = "CNY"
 UNIT_FIT = 0.9  # fraction of rows that a unit must explain
 MIN_FIT = 0.5  # below it no unit is right, and the rows aren't the fault
 MIN_COVERAGE = 0.5  # a table with values may leave out up to half of the portfolio
@@ -22,8 +23,21 @@ UNIT_CHOICES = ((1.0, 1.0), (1.0, 1e4), (1e4, 1.0), (100.0, 1.0), (1.0, 1e8), (1
 UNIT_WORDS = {1.0: "1", 100.0: "100", 1e4: "10,000", 1e8: "100,000,000"}
 
 
-def apply_units(lines: Lines, *, allow_rejects: bool) -> None:
+def apply_units(
+    lines: Lines,
+    *,
+    allow_rejects: bool,
+    tolerance: float = SUM_TOLERANCE,
+    may_reject: bool = True,
+) -> None:
     """Bring quantities to shares, values to the currency, and weights to fractions.
+
+    Parameters
+    ----------
+    tolerance
+        By how much weights may miss 1 as a fraction.
+    may_reject
+        Whether the caller could allow rejects at all.
 
     Raises
     ------
@@ -37,10 +51,11 @@ def apply_units(lines: Lines, *, allow_rejects: bool) -> None:
     if lines.raw.unit("quantity") is None and quantity_unit == 1.0:
         _say_fractions(lines)
     scaled: list[pl.Expr] = []
-    for key, unit in (("quantity", shares), ("available", shares), ("value", pl.lit(value_unit))):
+    for key, stated in (("quantity", shares), ("available", shares), ("value", pl.lit(value_unit))):
+        unit = pl.when(f"{key}_scaled").then(1.0).otherwise(stated)  # 1.2亿 in a column of 万元
         scaled += [pl.col(key) * unit, pl.col(f"{key}_step") * unit]
     lines.rows = lines.rows.with_columns(scaled)
-    _weight_unit(lines, allow_rejects=allow_rejects)
+    _weight_unit(lines, tolerance, allow_rejects=allow_rejects, may_reject=may_reject)
 
 
 def near(value: pl.Expr, expected: pl.Expr, slack: pl.Expr) -> pl.Expr:
@@ -54,8 +69,17 @@ def _money_units(lines: Lines) -> tuple[float, float]:
     stated = (raw.unit("quantity"), raw.unit("value"))
     default = (stated[0] or 1.0, stated[1] or 1.0)
     checkable = lines.rows.filter(
-        ~IS_CASH & OK & pl.all_horizontal(pl.col("quantity", "price", "value").fill_null(0) != 0)
+        ~IS_CASH
+        & OK
+        & ~pl.any_horizontal("quantity_scaled", "value_scaled")
+        & pl.all_horizontal(pl.col("quantity", "price", "value").fill_null(0) != 0)
     )
+    currencies = checkable["currency"].drop_nulls().unique()
+    if currencies.len() > 1 and not lines.raw.values_in_base:
+        # a price in another currency says nothing of units until its rate is known
+        checkable = checkable.filter(
+            (pl.col("currency") == DEFAULT_BASE) | pl.col("fx").is_not_null()
+        )
     if checkable.is_empty():
         return default
     choices = [default] + [
@@ -120,16 +144,16 @@ def _fits(quantity_unit: float, value_unit: float) -> pl.Expr:
     return near(value, local, slack) | near(value, local * pl.col("fx").fill_null(1.0), slack)
 
 
-def _weight_unit(lines: Lines, *, allow_rejects: bool) -> None:
+def _weight_unit(lines: Lines, tolerance: float, *, allow_rejects: bool, may_reject: bool) -> None:
     """Turn stated weights into fractions: by header, cells, or their sum; never by a guess."""
     stated = lines.rows.filter(pl.col("weight").is_not_null())
     if stated.is_empty():
         return
     try:
-        decided = _percent_or_fraction(lines, stated)
+        decided = _percent_or_fraction(lines, stated, tolerance)
     except HoldingsError:
         if not allow_rejects:  # bad rows are the cause, and say more than their sum
-            refuse_rejects(lines, by_value=False, allow_rejects=False)
+            refuse_rejects(lines, by_value=False, allow_rejects=False, may_allow=may_reject)
         raise
     if decided is None:
         lines.say(
@@ -158,7 +182,9 @@ def _weight_unit(lines: Lines, *, allow_rejects: bool) -> None:
     )
 
 
-def _percent_or_fraction(lines: Lines, stated: pl.DataFrame) -> tuple[float, str] | None:
+def _percent_or_fraction(
+    lines: Lines, stated: pl.DataFrame, tolerance: float
+) -> tuple[float, str] | None:
     """Return the unit of weights and why; None where too few rows state one to tell."""
     raw = lines.raw
     header = raw.unit("weight")
@@ -181,9 +207,9 @@ def _percent_or_fraction(lines: Lines, stated: pl.DataFrame) -> tuple[float, str
             )  # fmt: skip
         return PERCENT, "the cells carry %"
     total = float(stated["weight"].sum())
-    if abs(total - 1) <= SUM_TOLERANCE:
+    if abs(total - 1) <= tolerance:
         return 1.0, f"they sum to {total:.4f}"
-    if abs(total - 100) <= 100 * SUM_TOLERANCE:
+    if abs(total - 100) <= 100 * tolerance:
         return PERCENT, f"they sum to {total:.2f}"
     is_incomplete = stated.height < lines.rows.height
     has_values = bool((stated["value"].fill_null(0) != 0).all())

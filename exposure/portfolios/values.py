@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios.lines import IS_CASH, OK, Lines, is_currency
-from exposure.portfolios.securities import Resolver
-from exposure.portfolios.units import VALUE_TOLERANCE, near
+from exposure.portfolios.units import DEFAULT_BASE, VALUE_TOLERANCE, near
 
-DEFAULT_BASE = "CNY"
 ROWS_SHOWN = 8
+LOCAL = pl.col("local")
+PRICE_SPREAD = 0.002  # prices derived from rounded values differ in the last digits
 
 
-def fill_currencies(lines: Lines, resolver: Resolver) -> str:
-    """Fill in currency and exchange rate of each row; return the base currency."""
-    known = lines.rows["listing_id"].drop_nulls().unique(maintain_order=True)
-    trading = {listing: resolver.currency(listing) for listing in known}
-    quoted = pl.lit(None, dtype=pl.String)
-    if trading:
-        quoted = pl.col("listing_id").replace_strict(trading, default=None, return_dtype=pl.String)
-    rows = lines.rows.with_columns(currency=pl.coalesce("currency", quoted))
-    base = _base_currency(rows)
-    lines.rows = rows.with_columns(pl.col("currency").fill_null(base))
+def fill_currencies(lines: Lines, bands: Mapping[str, tuple[float, float]]) -> str:
+    """Fill in currency and exchange rate of each row; return the base currency.
+
+    Parameters
+    ----------
+    bands
+        Currency → lowest and highest CNY per unit that can be a rate.
+
+    Raises
+    ------
+    HoldingsError
+        If rates are stated and none says which currency they are in.
+    """
+    base = _base_currency(lines)
+    lines.rows = lines.rows.with_columns(pl.col("currency").fill_null(base))
     currency, stated, usable = pl.col("currency"), pl.col("fx"), OK
     lines.reject(
         usable & ~is_currency(currency),
@@ -36,6 +43,7 @@ def fill_currencies(lines: Lines, resolver: Resolver) -> str:
     if lines.raw.values_in_base:
         _take_implied_rates(lines, foreign)
     by_weight = pl.col("share").is_not_null() & pl.col("price").is_null() | ~pl.col("has_rate")
+    by_weight |= IS_CASH & pl.col("value").is_not_null()  # a value column is in base currency
     lines.reject(
         OK & stated.is_null() & foreign & ~by_weight,
         "fx_missing",
@@ -57,6 +65,14 @@ def fill_currencies(lines: Lines, resolver: Resolver) -> str:
         "write 1",
         "fx",
     )
+    for code, (lowest, highest) in bands.items() if base == DEFAULT_BASE else ():
+        lines.reject(
+            OK & (currency == code) & ~stated.is_between(lowest, highest),
+            "fx_implausible",
+            f"is no price of one {code} in CNY: it would be {lowest:g} to {highest:g}",
+            f"write CNY per 1 {code}",
+            "fx",
+        )
     lines.rows = lines.rows.with_columns(
         rate=pl.when(OK & foreign).then(stated.fill_null(1.0)).otherwise(1.0)
     )
@@ -98,12 +114,24 @@ def _take_implied_rates(lines: Lines, foreign: pl.Expr) -> None:
         lines.say("warning", "fx_from_value", message)
 
 
-def _base_currency(rows: pl.DataFrame) -> str:
+def _base_currency(lines: Lines) -> str:
     """Return the currency with rate 1; without rates the only currency, else CNY."""
-    has_rates = bool(rows.select((pl.col("fx").fill_null(0) != 0).any()).item())
-    candidates = rows.filter(pl.col("fx") == 1.0) if has_rates else rows
+    rows, raw = lines.rows, lines.raw
+    rated = rows.filter(pl.col("fx").fill_null(0) != 0)
+    candidates = rated.filter(pl.col("fx") == 1.0) if rated.height else rows
     currencies = candidates["currency"].drop_nulls().unique()
-    return str(currencies[0]) if currencies.len() == 1 else DEFAULT_BASE
+    if currencies.len() == 1:
+        return str(currencies[0])
+    domestic = rated.filter(pl.col("currency") == DEFAULT_BASE)
+    if domestic.height and candidates.is_empty():
+        row, text = domestic.select(SOURCE_ROW, "fx_text").row(0)
+        why = f"is a rate of {DEFAULT_BASE}, and no row has the rate 1: in which currency is the portfolio?"
+        raise HoldingsError(
+            f"the base currency of {raw.file} can't be told",
+            places=[Place(raw.file, why, raw.sheet, row, raw.header("fx"), text)],
+            cure="add a row in the base currency with rate 1, such as its cash",
+        )
+    return DEFAULT_BASE
 
 
 def fill_values(lines: Lines) -> None:
@@ -116,23 +144,33 @@ def fill_values(lines: Lines) -> None:
     # a value column is in base currency already; a quantity of cash is in the currency of the row
     cash = pl.when(value.is_not_null()).then(value).otherwise(quantity * rate)
     agrees = near(value, computed, slack)
-    is_local = (rate != 1.0) & near(value, computed / rate, slack)
+    in_price = (rate != 1.0) & near(
+        value, computed / rate, slack
+    )  # value ÷ quantity is the price as it stands
+    is_local = in_price & (not lines.raw.values_in_base)
+    is_base = (
+        in_price & lines.raw.values_in_base
+    )  # then the price is in the currency of the fund too
     rows = lines.rows.with_columns(
         worth=pl.when(OK & IS_CASH)
         .then(cash)
+        .when(multiplied & is_base)
+        .then(value)
         .when(multiplied)
         .then(computed)
         .when(stated_only)
         .then(value),
         local=(multiplied & value.is_not_null() & ~agrees & is_local).fill_null(value=False),
-        off=(multiplied & value.is_not_null() & ~agrees & ~is_local).fill_null(value=False),
+        off=(multiplied & value.is_not_null() & ~agrees & ~in_price).fill_null(value=False),
         derived=(stated_only & (quantity != 0) & pl.col("has_rate")).fill_null(value=False),
         blank=(OK & ~IS_CASH & ~multiplied & ~stated_only & pl.col("share").is_null()).fill_null(
             value=False
         ),
     )
     lines.rows = rows.with_columns(
-        price=pl.when(pl.col("derived")).then(value / quantity / rate).otherwise(price)
+        price=pl.when(pl.col("derived") | (multiplied & is_base).fill_null(value=False))
+        .then(value / quantity / rate)
+        .otherwise(price)
     )
     lines.reject(
         pl.col("off"),
@@ -153,7 +191,7 @@ def fill_values(lines: Lines) -> None:
     if derived:
         message = f"{derived} rows have no price; value ÷ quantity was used"
         lines.say("info", "price_derived", message)
-    lines.rows = lines.rows.drop("local", "off", "derived", "blank")
+    lines.rows = lines.rows.drop("off", "derived", "blank")
 
 
 def check_total(lines: Lines) -> None:
@@ -169,14 +207,21 @@ def check_total(lines: Lines) -> None:
     raw, stated = lines.raw, lines.raw.stated_total
     if stated is None or not lines.rows.filter(~OK & pl.col("value").is_null()).is_empty():
         return  # a row whose value can't be read says more than the sum it breaks
-    claimed = stated.value * lines.units.get("value", 1.0)
-    worth = pl.col("worth").fill_null(0.0)
+    claimed = stated.value * lines.units.get(stated.field, 1.0)
+    worth, amount = pl.col("worth").fill_null(0.0), pl.col(stated.field).fill_null(0.0)
     sums = lines.rows.select(
-        stated=pl.col("value").fill_null(0.0).sum(),
+        stated=amount.sum(),
+        invested=amount.filter(~IS_CASH).sum(),
         worth=worth.sum(),
-        invested=worth.filter(~IS_CASH).sum(),
+        worth_invested=worth.filter(~IS_CASH).sum(),
     ).row(0)
-    if any(abs(total - claimed) <= VALUE_TOLERANCE * abs(claimed) for total in sums):
+    fits = [abs(total - claimed) <= VALUE_TOLERANCE * abs(claimed) for total in sums]
+    if any(fits[2:]) or (
+        any(fits) and (stated.field != "value" or not lines.rows.filter(LOCAL).height)
+    ):
+        return
+    if any(fits):
+        _take_values_in_base(lines)
         return
     raise HoldingsError(
         f"{raw.file} does not add up",
@@ -186,12 +231,28 @@ def check_total(lines: Lines) -> None:
                 f"is not the sum of the rows above, which is {sums[0]:.2f}",
                 raw.sheet,
                 stated.row,
-                raw.header("value"),
+                raw.header(stated.field),
                 stated.text,
             )
         ],
         cure="export the table again, or correct the row that lost a value",
     )
+
+
+def _take_values_in_base(lines: Lines) -> None:
+    """Take values as stated: only so do they add up to the total, so the prices beside them are in base too."""
+    local = pl.col("local")
+    found = int(lines.rows["local"].sum())
+    lines.rows = lines.rows.with_columns(
+        worth=pl.when(local).then("value").otherwise("worth"),
+        price=pl.when(local)
+        .then(pl.col("value") / pl.col("quantity") / pl.col("rate"))
+        .otherwise("price"),
+    )
+    message = (
+        f"values of {found} rows are in the currency of the portfolio: so they add up to the total"
+    )
+    lines.say("warning", "values_in_base", message)
 
 
 def _reject_blank(lines: Lines) -> None:
@@ -246,6 +307,13 @@ def merge_duplicates(lines: Lines) -> int:
             pl.len().alias("count"),
             pl.col("at").first().alias("at"),
             pl.col(SOURCE_ROW).head(ROWS_SHOWN).alias("rows"),
+            ((pl.col("price").max() - pl.col("price").min()) > PRICE_SPREAD * pl.col("price").max())
+            .fill_null(value=False)
+            .or_(pl.col("price").is_null().any() & pl.col("price").is_not_null().any())
+            .alias("apart"),
+            (pl.col("worth").sum() / pl.col("quantity").sum() / pl.col("rate").first()).alias(
+                "mean"
+            ),
             pl.col("price").n_unique().alias("prices"),
             *(_complete_sum(name) for name in ("quantity", "available", "worth", "share")),
         )
@@ -257,15 +325,21 @@ def merge_duplicates(lines: Lines) -> int:
         pl.col("count") > ROWS_SHOWN
     ).then(pl.lit(", …")).otherwise(pl.lit(""))
     groups = groups.with_columns(shown.alias("rows"))
-    _reject_prices(lines, groups.filter(pl.col("prices") > 1), usable)
-    groups = groups.filter(pl.col("prices") == 1)
+    _reject_prices(lines, groups.filter("apart"), usable)
+    groups = groups.filter(~pl.col("apart"))
     if groups.is_empty():
         return 0
     sums = ["quantity", "available", "worth", "share"]
     merged = (
         lines.rows.with_row_index("at")
         .join(
-            groups.select("listing_id", pl.col("at").alias("leads"), *(f"sum_{s}" for s in sums)),
+            groups.select(
+                "listing_id",
+                "mean",
+                "prices",
+                pl.col("at").alias("leads"),
+                *(f"sum_{s}" for s in sums),
+            ),
             on="listing_id",
             how="left",
             maintain_order="left",
@@ -281,6 +355,11 @@ def merge_duplicates(lines: Lines) -> int:
         merged.filter(~gone)
         .with_columns(
             pl.when(pl.col("grouped")).then(f"sum_{s}").otherwise(s).alias(s) for s in sums
+        )
+        .with_columns(
+            price=pl.when(pl.col("grouped") & (pl.col("prices") > 1))
+            .then("mean")
+            .otherwise("price")
         )
         .select(lines.rows.columns)
     )
@@ -322,3 +401,39 @@ def _reject_prices(lines: Lines, groups: pl.DataFrame, usable: pl.Expr) -> None:
         "keep one row, or correct the price",
         "price",
     )
+
+
+def take_stated_cash(lines: Lines) -> None:
+    """Take the cash that a line above the table states, where positions and cash are the assets it states too."""
+    stated = lines.raw.stated_cash
+    if stated is None or not lines.rows.filter(IS_CASH).is_empty():
+        return
+    invested = float(lines.rows.filter(OK)["worth"].sum())
+    whole = invested + stated.balance
+    agrees = (
+        stated.assets is not None
+        and invested > 0
+        and abs(whole - stated.assets) <= VALUE_TOLERANCE * stated.assets
+    )
+    if not agrees:
+        message = f"states cash of {stated.balance:,.2f}, which was not read: add a row of cash"
+        lines.say("warning", "cash_above_table", message, row=stated.row, raw=stated.text)
+        return
+    row = dict.fromkeys(lines.rows.columns) | {
+        SOURCE_ROW: stated.row,
+        "name": "资金余额",
+        "is_cash": True,
+        "ok": True,
+        "rate": 1.0,
+        "has_rate": True,
+        "worth": stated.balance,
+        "value": stated.balance,
+        "local": False,
+    }
+    lines.rows = pl.concat(
+        [lines.rows, pl.DataFrame([row], schema=lines.rows.schema)], how="vertical"
+    )
+    message = (
+        f"cash of {stated.balance:,.2f} is taken from the line above: with it the assets agree"
+    )
+    lines.say("info", "cash_above_table", message, row=stated.row, raw=stated.text)

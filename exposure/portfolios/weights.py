@@ -11,6 +11,7 @@ from exposure.portfolios.rejects import refuse_rejects
 from exposure.portfolios.units import MIN_COVERAGE, SUM_TOLERANCE, VALUE_TOLERANCE, sum_error
 
 ROUNDING = 1e-12
+MOST_ABOVE = 0.01  # of weights above 1 by rounding
 WEIGHT_DIFFERENCE = 0.005  # stated against computed weight
 MAX_SAID = 500
 POSITION, CASH = OK & ~IS_CASH, OK & IS_CASH
@@ -88,8 +89,10 @@ def _from_values(lines: Lines) -> tuple[float, float]:
     cash_value = _sum(rows, "worth", CASH)
     nav = (invested + cash_value) / (1 - by_weight) if by_weight < 1 else invested
     nav = _with_uncovered(lines, nav, invested)
+    if nav <= 0:
+        raise sum_error(lines, cash_value, "a debt larger than the positions")
     if invested > nav * (1 + SUM_TOLERANCE * 2):
-        raise sum_error(lines, invested / nav, "which is more than the net asset value")
+        _say_leverage(lines, invested / nav)
     lines.rows = rows.with_columns(
         share=pl.when(POSITION).then(pl.col("worth") / nav).otherwise("share")
     )
@@ -141,6 +144,22 @@ def _say_differences(lines: Lines, positions: pl.DataFrame, nav: float, scale: f
         )
 
 
+def _is_partial(lines: Lines, everything: float) -> bool:
+    """Tell whether weights in a known unit, without cash, are a part of a portfolio: cash stands elsewhere."""
+    if not MIN_COVERAGE <= everything < 1 - SUM_TOLERANCE or not lines.rows.filter(~OK).is_empty():
+        return False
+    is_certain = lines.raw.unit("weight") is not None or bool(lines.rows["weight_percent"].any())
+    return is_certain and lines.rows.filter(CASH).is_empty()
+
+
+def _say_leverage(lines: Lines, share: float) -> None:
+    lines.say(
+        "warning",
+        "leverage",
+        f"cash is negative: positions are {share:.2%} of net asset value",
+    )
+
+
 def _say_coverage(lines: Lines, total: float) -> None:
     lines.say(
         "warning",
@@ -158,10 +177,14 @@ def _as_stated(lines: Lines) -> float:
     scale = 1 / stated if stated > 0 else 0.0
     if stated <= 0:
         raise sum_error(lines, stated, "not 1")
-    if lines.raw.may_be_partial and everything < 1 - SUM_TOLERANCE:
+    if (lines.raw.may_be_partial and everything < 1 - SUM_TOLERANCE) or _is_partial(
+        lines, everything
+    ):
         _say_coverage(lines, everything)
         scale *= everything
-    elif abs(everything - 1) > SUM_TOLERANCE and not (unknown and everything < 1):
+    elif not (1 - SUM_TOLERANCE <= everything <= 1 + MOST_ABOVE) and not (
+        unknown and everything < 1
+    ):
         raise sum_error(lines, everything, "not 1")
     elif rows.filter(~OK).is_empty() and abs(stated - 1) > 1e-9:
         lines.say("info", "weights_scaled", f"weights sum to {stated:.6f}; scaled to 1")

@@ -12,13 +12,14 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place, UsageError
-from exposure.portfolios.cells import parse_day, squeeze
+from exposure.portfolios.cells import parse_day, parse_number, squeeze
 from exposure.portfolios.grids import Grid
 from exposure.portfolios.layouts import Dictionary
 from exposure.schemas import issue
 
 SEARCH_ROWS = 10
 MIN_SECURITIES = 3
+SUM_SLACK = 0.01  # of a sum of hundreds of rounded weights
 MIN_CODES = 0.6  # of the headers must look like codes
 _CODE = re.compile(
     r"^(?:[0-9]{1,6}(?:[.\s](?:[A-Z]{1,4}[0-9]?))?|[A-Z]{2}[0-9]{6}|[A-Z]{1,5}(?:[.\s][A-Z]{1,2})?)$"
@@ -34,11 +35,16 @@ class WideTable:
     days: tuple[tuple[int, date], ...]  # position in the grid, day
 
 
-def find_wide(grid: Grid) -> WideTable | None:
+def find_wide(grid: Grid, file: str) -> WideTable | None:
     """Return the history that a grid holds; None where it holds none.
 
     A history has codes across its header and days down its first column. ``07/13/2021`` decides for the whole column
-    that the month stands first; a column in which either reading is possible for every row is no history.
+    that the month stands first.
+
+    Raises
+    ------
+    HoldingsError
+        If every day of the column can be read in two ways.
     """
     rows = grid.head(SEARCH_ROWS)
     for index, (_, cells) in enumerate(rows):
@@ -47,28 +53,47 @@ def find_wide(grid: Grid) -> WideTable | None:
         if len(codes) < MIN_SECURITIES or len(codes) < MIN_CODES * len(named):
             continue
         first = grid.rows[grid.columns[0]][index + 1 :].to_list()
-        days = _days(first)
+        days = _days(first, grid, index + 1, file)
         if days is not None:
             positions = tuple((index + 1 + at, day) for at, day in days)
             return WideTable(index, tuple(cells), positions)
     return None
 
 
-def _days(texts: Sequence[str | None]) -> list[tuple[int, date]] | None:
+def _days(
+    texts: Sequence[str | None], grid: Grid, start: int, file: str
+) -> list[tuple[int, date]] | None:
     filled = [(at, text) for at, text in enumerate(texts) if text]
+    while filled and not any(char.isdigit() for char in filled[-1][1][:8]):
+        filled.pop()  # a note under the table
     if not filled:
         return None
     readings: list[list[tuple[int, date]]] = []
     for form in (None, "%m/%d/%Y", "%d/%m/%Y"):
-        found = [(at, _day(text, form)) for at, text in filled]
-        if all(day is not None for _, day in found):
-            readings.append([(at, day) for at, day in found if day is not None])
-    return readings[0] if len(readings) == 1 else None
+        found: list[tuple[int, date]] = []
+        for at, text in filled:
+            day = _day(text, form)
+            if day is None:
+                break
+            found.append((at, day))
+        else:
+            readings.append(found)
+    if len(readings) > 1:
+        row = int(grid.rows[SOURCE_ROW][start + filled[0][0]])
+        raise HoldingsError(
+            f"the days of {file} can be read in two ways",
+            places=[
+                Place(file, "may begin with the day or with the month", grid.sheet, row,
+                      value=filled[0][1])
+            ],
+            cure="write the days as 2025-01-24",
+        )  # fmt: skip
+    return readings[0] if readings else None
 
 
 def _day(text: str, form: str | None) -> date | None:
     if form is None:
-        return parse_day(text)
+        return None if "/" in text and not text[:4].isdigit() else parse_day(text)
     try:
         return datetime.strptime(text.strip(), form).date()  # noqa: DTZ007 - a calendar day has no zone
     except ValueError:
@@ -129,14 +154,41 @@ def holdings_of_day(
     issues.append(issue("info", file, "history", message, sheet=grid.sheet, row=row[0]))
     records: list[tuple[int, str | None, str | None, str]] = []
     totals = 0
+    stated: tuple[str, float] | None = None
     for header, cell in zip(table.headers[1:], row[2:], strict=False):
         if cell is None or squeeze(cell) in dictionary.blanks:
             continue
         if header is not None and squeeze(header) in dictionary.totals:
             totals += 1
+            number = parse_number(cell)
+            stated = stated if number is None else (header, number.value)
             continue
         is_blank = header is None or squeeze(header) in dictionary.blanks
         is_cash = header is not None and squeeze(header) in dictionary.cash
         records.append((row[0], None if is_blank else header, header if is_cash else None, cell))
+    _check_sum(records, stated, grid.sheet, file)
     schema = {SOURCE_ROW: pl.Int64, "code": pl.String, "name": pl.String, "weight": pl.String}
     return pl.DataFrame(records, schema=schema, orient="row"), day, totals
+
+
+def _check_sum(
+    records: list[tuple[int, str | None, str | None, str]],
+    stated: tuple[str, float] | None,
+    sheet: str | None,
+    file: str,
+) -> None:
+    """Refuse a row whose cells don't add up to its column of sums."""
+    if stated is None:
+        return
+    header, total = stated
+    numbers = [parse_number(cell) for *_, cell in records]
+    found = sum(number.value for number in numbers if number is not None)
+    if abs(found - total) > SUM_SLACK * abs(total):
+        raise HoldingsError(
+            f"a row of {file} does not add up",
+            places=[
+                Place(file, f"is not the sum of the row, which is {found:.2f}", sheet, records[0][0],
+                      header, f"{total:g}")
+            ],
+            cure="export the history again",
+        )  # fmt: skip

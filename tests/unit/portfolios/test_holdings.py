@@ -138,9 +138,12 @@ def test_mixed_percent_and_plain_weights_are_refused(read: Read) -> None:
     assert error.places[0].row == 3
 
 
-def test_overdraft_beyond_a_hundredth_is_refused(read: Read) -> None:
-    error = fault(read, "listing,value\n000977.SZ,1000\n现金,-100\n")
-    assert "more than the net asset value" in error.what
+def test_negative_cash_states_leverage_and_a_debt_above_everything_is_refused(read: Read) -> None:
+    book = read("listing,value\n000977.SZ,1000\n现金,-100\n")
+    assert book.cash_weight == pytest.approx(-1 / 9)
+    assert "leverage" in rules(book, "warning")
+    error = fault(read, "listing,value\n000977.SZ,1000\n现金,-1100\n")
+    assert "a debt larger than the positions" in error.what
 
 
 # --- units and arithmetic

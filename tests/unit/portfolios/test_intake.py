@@ -152,7 +152,7 @@ def test_columns_are_found_by_meaning_below_a_preamble(tmp_path: Path, layouts: 
         "000977;浪潮信息;100;52.84;5284;x\n合计;;;;5284;\n制表：某人\n",
     )
     raw = read_raw(path, layouts)
-    assert raw.rows.drop("source_row").row(0, named=True) == {
+    assert raw.rows.drop("source_row", "lone").row(0, named=True) == {
         "code": "000977",
         "name": "浪潮信息",
         "quantity": "100",
@@ -264,7 +264,7 @@ def test_a_number_keeps_the_zeros_and_the_percent_a_person_sees(
     book.save(path)
     raw = read_raw(path, layouts)
     assert raw.sheet == "持仓"
-    assert raw.rows.drop("source_row").row(0) == ("000977", "浪潮信息", "10.93%", "1200")
+    assert raw.rows.drop("source_row", "lone").row(0) == ("000977", "浪潮信息", "10.93%", "1200")
 
 
 def test_dates_blanks_and_text_of_a_workbook(tmp_path: Path, layouts: Layouts) -> None:
@@ -276,7 +276,7 @@ def test_dates_blanks_and_text_of_a_workbook(tmp_path: Path, layouts: Layouts) -
         ["000977.SZ", True, 1, datetime.combine(DAY, time())],
     ]
     raw = read_raw(xlsx(tmp_path, {"A": rows}), layouts)
-    assert raw.rows.row(0) == (5, "000977.SZ", "True", "1", "2025-01-24")
+    assert raw.rows.drop("lone").row(0) == (5, "000977.SZ", "True", "1", "2025-01-24")
     assert "blank_rows" in rules(raw)
 
 

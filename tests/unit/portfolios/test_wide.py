@@ -47,9 +47,9 @@ def test_a_day_twice_is_one_when_alike_and_refused_when_not(read: Read) -> None:
     assert [place.row for place in caught.value.places] == [3, 5]
 
 
-def test_a_column_of_days_that_can_be_read_two_ways_is_no_history(read: Read) -> None:
+def test_a_column_of_days_that_can_be_read_two_ways_is_refused(read: Read) -> None:
     text = "d,000977.SZ,603019.SH,0700.HK\n01/02/2025,50,30,20\n02/03/2025,40,30,30\n"
-    with pytest.raises(HoldingsError, match="no header"):
+    with pytest.raises(HoldingsError, match="two ways"):
         read(text)
 
 
