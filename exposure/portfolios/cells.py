@@ -356,9 +356,8 @@ def writes_decimal_comma(texts: pl.DataFrame) -> bool:
     >>> writes_decimal_comma(pl.DataFrame({"price": ["1.000,00", "52.84"]}))
     False
     """
-    columns = [
-        column for column in texts.get_columns() if column.str.contains(",", literal=True).any()
-    ]
+    marked = r",|\.[0-9]{3}\."  # most tables have neither, and one look says so
+    columns = [column for column in texts.get_columns() if column.str.contains(marked).any()]
     if not any(column.str.contains(_COMMA_ONLY).any() for column in columns):
         return False
     return not any(column.str.contains(_POINT_ONLY).any() for column in texts.get_columns())
