@@ -21,7 +21,7 @@ demo: $(READY) ## run the weekly report on portfolios/ai-servers and print where
 	@$(BIN)/exposure demo
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q --cov=exposure --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --cov=exposure --cov-report=term:skip-covered --cov-fail-under=90
 
 check: lint types arch content test ## all gates
 
