@@ -230,5 +230,6 @@ def sum_error(lines: Lines, total: float, target: str) -> HoldingsError:
     return HoldingsError(
         f"the weights of {raw.file} sum to {total:.6g}, {target}",
         places=[place],
-        cure="add the missing rows or a cash row, or correct the weights",
+        cure="add the missing rows or a cash row, or correct the weights; a table that holds only a part needs a "
+        "layout with may_be_partial = true (exposure map FILE writes one)",
     )

@@ -47,7 +47,8 @@ def refused(rule: str, message: str, cure: str, *, field: str = "code") -> Resol
 
 def add_listing() -> str:
     """Return what to do about a listing that the master lacks."""
-    return f"correct the code, or add it to {REFERENCE}/listings.csv"
+    own = "give a security master that holds it (--master FILE)"
+    return f"correct the code, {own}, or add it to {REFERENCE}/listings.csv"
 
 
 def no_code(folded: str) -> Resolution:

@@ -54,7 +54,7 @@ VENUE_NAMES = {
 HAN = re.compile(r"[㐀-䶿一-鿿]")
 
 _TICKER_US = r"[A-Z][A-Z0-9.\-/]{0,7}"
-_SUFFIXED = re.compile(rf"^([0-9]{{1,6}}|{_TICKER_US})(\.|\s)\s*([A-Z]{{1,4}}[12]?)$")
+_SUFFIXED = re.compile(rf"^([0-9]{{1,6}}|{_TICKER_US})(\.|\s|-)\s*([A-Z]{{1,4}}[12]?)$")
 _BRACKETED = re.compile(r"^([0-9]{1,6})\s*[(\[]([A-Z]{2,4}[12]?)[)\]]$")
 _PREFIXED = re.compile(r"^([A-Z]{2,5})[.:\s_-]?([0-9]{1,6})$")
 _PREFIXED_US = re.compile(rf"^([A-Z]{{2,8}})[.:]\s*({_TICKER_US})$")

@@ -220,6 +220,11 @@ def test_two_codes_of_a_row_must_be_one_listing(read: Read) -> None:
         read("代码,ISIN,权重\n688041.SH,CNE0000012M5,100\n")
 
 
+def test_codes_with_a_dash_before_the_market(read: Read) -> None:
+    book = read("代码,权重\n000977-CN,50\n981-HK,30\nNVDA-US,20\n")
+    assert set(book.holdings["listing_id"]) == {"000977.SZ", "0981.HK", "NVDA.US"}
+
+
 def test_a_code_that_lost_its_zeros_is_told_by_the_other(read: Read) -> None:
     assert weights(read("代码,Wind代码,权重\n977,000977.SZ,100\n")) == {"000977.SZ": 1.0}
 
