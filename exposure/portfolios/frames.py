@@ -94,6 +94,19 @@ def _texts(source: Frame | pl.DataFrame, name: str) -> tuple[list[str], list[pl.
     ]
 
 
+def _without_nul(name: str, column: pl.Series) -> pl.Series:
+    """Refuse binary zeros in text: a table that was damaged, whose other cells may have moved too."""
+    broken = column.str.contains("\x00", literal=True).fill_null(value=False)
+    if broken.any():
+        row = int(broken.arg_max() or 0) + 2
+        raise HoldingsError(
+            f"{name} has text that is not valid",
+            places=[Place(name, "holds a NUL character", row=row, column=column.name)],
+            cure="write the file again",
+        )
+    return column
+
+
 def _with_index(source: Any) -> Any:
     """Make the index of a pandas frame columns, unless it only numbers the rows."""
     index = getattr(source, "index", None)
@@ -106,7 +119,7 @@ def _with_index(source: Any) -> Any:
 def _polars_text(name: str, column: pl.Series) -> pl.Series:
     """Return a polars column as text, by one cast where the cast writes what a person would."""
     if column.dtype == pl.String:
-        return column
+        return _without_nul(name, column)
     if column.dtype.is_integer() or column.dtype == pl.Date:
         return column.cast(pl.String)
     if isinstance(column.dtype, pl.Categorical | pl.Enum):

@@ -352,6 +352,8 @@ def test_nested_and_broken_cells_are_refused(layouts: Layouts) -> None:
     nested = pl.DataFrame({"listing": ["000977.SZ"], "weight": [[1.0, 2.0]]})
     with pytest.raises(HoldingsError, match="nested"):
         read_raw(nested, layouts)
+    with pytest.raises(HoldingsError, match="not valid"):
+        read_raw(pl.DataFrame({"listing": ["000977.SZ", "\x00\x00"], "weight": [1, 0]}), layouts)
     broken = pd.DataFrame({"listing": pd.Series(["\ud800"], dtype=object), "weight": [1.0]})
     with pytest.raises(HoldingsError, match="half a character"):
         read_raw(broken, layouts)
