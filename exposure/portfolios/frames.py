@@ -112,8 +112,15 @@ def _with_index(source: Any) -> Any:
     index = getattr(source, "index", None)
     if not hasattr(source, "reset_index") or index is None:
         return source
-    plain = type(index).__name__ == "RangeIndex" and index.name is None
-    return source if plain else source.reset_index()
+    columns = set(map(str, getattr(source, "columns", ())))
+    names = [None if name is None else str(name) for name in index.names]
+    if all(name is not None and name in columns for name in names):
+        return source.reset_index(drop=True)  # the index repeats a column
+    if names == [None] and index.dtype.kind in "iu":
+        return source.reset_index(drop=True)  # it only numbers the rows
+    free = [name if name is not None and name not in columns else f"index {at}"
+            for at, name in enumerate(names)]  # fmt: skip
+    return source.rename_axis(free).reset_index()
 
 
 def _polars_text(name: str, column: pl.Series) -> pl.Series:

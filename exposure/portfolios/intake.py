@@ -20,7 +20,7 @@ import polars as pl
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios import accounts, headers, wide
-from exposure.portfolios.cells import parse_day, parse_number, squeeze, texts_where
+from exposure.portfolios.cells import Number, parse_day, parse_number, squeeze, texts_where
 from exposure.portfolios.grids import Grid
 from exposure.portfolios.headers import ColumnUse, Header
 from exposure.portfolios.layouts import Dictionary, Layouts
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
 
 MAX_DROPPED_SHOWN = 500
 LONE = "lone"
+_CODE_LIKE = r"^[A-Z0-9.\- ]*[0-9][A-Z0-9.\- ]*$"
 _NO_NOTE = r"^[A-Za-z]{0,4}[.:]?[0-9][0-9A-Za-z.\-]*$"  # codes and line numbers
 
 
 @dataclass(frozen=True, slots=True)
 class StatedTotal:
-    """The amount in a closing row such as 合计: of values where there are some, else of weights or quantities."""
+    """The amount in a closing row such as 合计: of values where there are some, else of weights."""
 
     field: str
     row: int
-    value: float
+    number: Number
     text: str
 
 
@@ -50,7 +51,7 @@ class StatedCash:
     """Cash in a line above the table, and the total assets that it states with it."""
 
     row: int
-    balance: float
+    balance: float | None  # None: the words stand there, the amount can't be told
     assets: float | None
     text: str
 
@@ -70,6 +71,8 @@ class RawHoldings:
         The header as it stands, two lines of it joined.
     seconds
         Header not used, field, and the header that was used for it.
+    codes
+        A second column of codes.
     unknown
         Headers of columns that were not read because nothing is known of them.
     as_of_text
@@ -91,6 +94,7 @@ class RawHoldings:
     columns: tuple[ColumnUse, ...]
     header_cells: tuple[str | None, ...]
     seconds: tuple[tuple[str, str, str], ...]
+    codes: tuple[ColumnUse, ...]
     unknown: tuple[str, ...]
     as_of_text: str | None
     may_be_partial: bool
@@ -160,6 +164,7 @@ def read_raw(
         columns=header.columns,
         header_cells=header.cells,
         seconds=header.seconds,
+        codes=header.codes,
         unknown=header.unknown,
         as_of_text=_stated_date(grid, header, file),
         may_be_partial=header.layout.may_be_partial if header.layout else False,
@@ -221,6 +226,7 @@ def _read_history(
         columns=(ColumnUse("the header", "code", 0, None), ColumnUse("the row", "weight", 1, None)),
         header_cells=("the header", "the row"),
         seconds=(),
+        codes=(),
         unknown=(),
         as_of_text=day.isoformat(),
         may_be_partial=True,
@@ -284,14 +290,15 @@ def _stated_total(
         return None
     row, *texts, _ = table.row(-1)
     label = next((text for text in texts if text), "")
-    if squeeze(label).rstrip(":") not in dictionary.grand_totals:
-        return None
+    earlier = table["reason"].slice(0, table.height - 1).fill_null("") == "a total"
+    if squeeze(label).rstrip(":") not in dictionary.grand_totals or earlier.any():
+        return None  # with totals inside the table nobody can say what the last one adds up
     used = {use.field: use.position for use in header.columns}
     for field in ("value", "weight"):
         text = texts[used[field]] if field in used else None
         number = parse_number(text) if text else None
         if number is not None and text is not None:
-            return StatedTotal(field, row, number.value, text)
+            return StatedTotal(field, row, number, text)
     return None
 
 
@@ -341,9 +348,12 @@ def _drop_reasons(cells: pl.DataFrame, header: Header, dictionary: Dictionary) -
 def _is_lone(header: Header, names: list[str]) -> pl.Expr:
     """Mark a code or name that stands alone in its row: a remark, unless it is a security without an amount."""
     labels = [names[u.position] for u in header.columns if u.field in {"code", "name"}]
-    others = [names[u.position] for u in header.columns if u.field not in {"code", "name"}]
+    others = [name for name in names if name not in labels]
     alone = pl.sum_horizontal(pl.col(labels).is_not_null().cast(pl.UInt32)) == 1
-    return (alone & pl.all_horizontal(pl.col(others).is_null())).alias(LONE)
+    empty = pl.all_horizontal(pl.col(others).is_null()) if others else pl.lit(value=True)
+    # 68804I is a code with a slip in it, not a remark
+    text = pl.coalesce(labels).str.to_uppercase()
+    return (alone & empty & ~text.str.contains(_CODE_LIKE)).alias(LONE)
 
 
 def _without_headers(
@@ -434,10 +444,11 @@ def _stated_date(grid: Grid, header: Header, file: str) -> str | None:
     return None
 
 
-# a day that is named, not one that only occurs: 估值日期:2025-01-24, as of 24 Jan 2025
+# the day of the positions, by the words that name it; a founding or printing date is another
 _NAMED_DAY = re.compile(
-    r"(?:日期|截至|截止|估值日|as\s*of|date)\D{0,12}?"
-    r"(\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}|\d{8}(?!\d))",
+    r"(?:估值日期?|持仓日期?|截至日期?|截止日期?|数据日期|业务日期|(?<![一-鿿])日期|(?<![a-z])as\s*of"
+    r"|(?:valuation|position|holdings?)\s*date|^date)[\s:]{0,4}"
+    r"(\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}|\d{8}(?!\d))\s*日?\s*(?P<range>[-~至—]|to\b)?",
     re.IGNORECASE,
 )
 
@@ -448,27 +459,31 @@ def _day_above(grid: Grid, header: Header) -> str | None:
     for _, cells in grid.head(header.first):
         line = unicodedata.normalize("NFKC", " ".join(cell for cell in cells if cell))
         for match in _NAMED_DAY.finditer(line):
+            if match["range"]:
+                return None  # a period is no day
             day = parse_day(re.sub(r"[年月/.]", "-", re.sub(r"\s", "", match[1])))
             if day is not None:
                 found.add(day)
     return found.pop().isoformat() if len(found) == 1 else None
 
 
-_NAMED_AMOUNT = r"\s*[:：]?\s*([0-9][0-9,]*(?:\.[0-9]+)?)"
+_NAMED_AMOUNT = r"\s*(?:\([^)]*\))?\s*[:=]?\s*(-?[0-9][0-9,]*(?:\.[0-9]+)?)?"
 _BALANCE = re.compile(
-    r"(?:资金余额|(?<![一-鿿])余额|资金总额|cash balance)" + _NAMED_AMOUNT, re.IGNORECASE
+    r"(?:(?<![一-鿿])资金余额|(?<![一-鿿])余额|资金总额|cash balance)" + _NAMED_AMOUNT, re.I
 )
-_ASSETS = re.compile(r"(?:总资产|(?<![一-鿿])资产|total assets)" + _NAMED_AMOUNT, re.IGNORECASE)
+_ASSETS = re.compile(r"(?:总资产|(?<![一-鿿])资产|total assets)" + _NAMED_AMOUNT, re.I)
 
 
 def _cash_above(grid: Grid, header: Header) -> StatedCash | None:
-    """Return cash and total assets that a line above the header states, as broker clients write them."""
+    """Return cash and total assets that lines above the header state, as broker clients write them."""
+    found: list[StatedCash] = []
     for number, cells in grid.head(header.first):
-        line = " ".join(cell for cell in cells if cell)
-        balance, assets = _BALANCE.search(line), _ASSETS.search(line)
-        if balance is None:
-            continue
-        amount = float(balance[1].replace(",", ""))
-        whole = None if assets is None else float(assets[1].replace(",", ""))
-        return StatedCash(number, amount, whole, line[:200])
-    return None
+        line = unicodedata.normalize("NFKC", " ".join(cell for cell in cells if cell))
+        for balance in _BALANCE.finditer(line):
+            assets = _ASSETS.search(line)
+            amounts = [None if m is None or m[1] is None else float(m[1].replace(",", ""))
+                       for m in (balance, assets)]  # fmt: skip
+            found.append(StatedCash(number, amounts[0], amounts[1], line[:200]))
+    if len(found) > 1:  # several currencies or accounts: none of them is all of the cash
+        return StatedCash(found[0].row, None, None, found[0].text)
+    return found[0] if found else None

@@ -259,13 +259,16 @@ def _cash(code: pl.Series, name: pl.Series, dictionary: Dictionary) -> pl.Series
         if len(text) >= 40:
             return False
         word = squeeze(text)
-        bare = _CURRENCY.sub("", word).strip("()（）-_:：·/")  # 港币现金, Cash (HKD)
-        return word in dictionary.cash or bare in dictionary.cash or (not bare and bool(word))
+        bare, currencies = _CURRENCY.subn("", word)  # 港币现金, Cash (HKD)
+        bare = bare.strip("()（）-_:：·/")
+        return word in dictionary.cash or bare in dictionary.cash or (not bare and currencies == 1)
 
     by_code = texts_where(code, is_cash, skip=r"^\p{Nd}{5,}|[.\s]\p{L}{2}$")
     by_name = texts_where(name, is_cash, skip=r"^\p{Nd}+$")
-    is_currency = code.str.contains(r"^[A-Z]{3}$")
-    return by_code | (by_name & (code.is_null() | is_currency.fill_null(value=False)))
+    is_currency = code.str.contains(r"^[A-Z]{3}$").fill_null(value=False)
+    # USD may be a fund's ticker: as a code it is cash only where the name is none or says cash too
+    by_code &= ~is_currency | name.is_null() | by_name
+    return by_code | (by_name & (code.is_null() | is_currency))
 
 
 # of cash, in its name or code; the words of a currency and nothing else are cash in it
@@ -274,10 +277,10 @@ _CURRENCY = re.compile(
     r"|hongkongdollars?|u\.?s\.?dollars?|usdollars?|renminbi"
 )
 _CURRENCY_NAMES = (
-    ("HKD", r"(?i)港币|港元|HKD|hong ?kong dollar"),
-    ("USD", r"(?i)美元|美金|USD|u\.?s\.? ?dollar"),
-    ("EUR", r"(?i)欧元|EUR"),
-    ("CNY", r"(?i)人民币|CNY|CNH|RMB|renminbi"),
+    ("HKD", r"(?i)港币|港元|\bHKD\b|hong ?kong dollar"),
+    ("USD", r"(?i)美元|美金|\bUSD\b|u\.?s\.? ?dollar"),
+    ("EUR", r"(?i)欧元|\bEUR\b"),
+    ("CNY", r"(?i)人民币|\b(?:CNY|CNH|RMB)\b|renminbi"),
 )
 
 
@@ -287,7 +290,9 @@ def _cash_currency() -> pl.Expr:
     found = pl.coalesce(
         pl.when(said.str.contains(pattern)).then(pl.lit(code)) for code, pattern in _CURRENCY_NAMES
     )
-    return pl.when(IS_CASH & pl.col("currency").is_null()).then(found).otherwise("currency")
+    # a stated rate of 1 says that the amount is in the base currency, whatever its account is called
+    unsaid = IS_CASH & pl.col("currency").is_null() & (pl.col("fx").fill_null(0.0) != 1.0)
+    return pl.when(unsaid).then(found).otherwise("currency")
 
 
 def _leave_out_available_cash(lines: Lines, dictionary: Dictionary) -> None:
@@ -299,11 +304,18 @@ def _leave_out_available_cash(lines: Lines, dictionary: Dictionary) -> None:
         )
 
     cash = lines.rows["is_cash"]
-    parts = cash & among(dictionary.cash_available)
-    if not parts.any() or not (cash & among(dictionary.cash_balance)).any():
+    parts, balance = cash & among(dictionary.cash_available), cash & among(dictionary.cash_balance)
+    if not parts.any() or not balance.any():
         return
+    amount = pl.coalesce("value", "quantity", "weight")
+    held, free = (
+        float(lines.rows.filter(which).select(amount.sum()).item()) for which in (balance, parts)
+    )
     row = int(lines.rows.filter(parts)[SOURCE_ROW][0])
-    lines.say("info", "available_cash", "is part of the cash balance; left out", row=row)
+    if free > held:  # money of today's sales: which of both counts, the file doesn't say
+        lines.say("warning", "available_cash", "is more than the cash balance; left out", row=row)
+    else:
+        lines.say("info", "available_cash", "is part of the cash balance; left out", row=row)
     lines.rows = lines.rows.filter(~parts)
 
 
@@ -469,7 +481,8 @@ def resolve(lines: Lines, resolver: Resolver) -> None:
     }
     alone = joined[LONE].fill_null(value=False) & joined["at"].is_in(list(remarks))
     for row, code, name in joined.filter(alone).select(SOURCE_ROW, "code", "name").iter_rows():
-        lines.say("info", "row_dropped", "is a note; dropped", row=row, raw=(code or name)[:200])
+        message = "names no security and states nothing; dropped as a note"
+        lines.say("warning", "row_dropped", message, row=row, raw=(code or name)[:200])
     lines.dropped += int(alone.sum())
     lines.rows, joined = lines.rows.filter(~alone), joined.filter(~alone)
     hit = joined["at"].is_in(list(faulty)) & ~joined["is_cash"] & joined[NOT_A_SHARE].is_null()

@@ -142,7 +142,7 @@ def _units(raw: RawHoldings, layouts: Layouts) -> dict[str, float]:
 
 
 def _columns(raw: RawHoldings, units: dict[str, float]) -> pl.DataFrame:
-    used = {use.position: use for use in raw.columns}
+    used = {use.position: use for use in (*raw.columns, *raw.codes)}
     seconds = {header: field for header, field, _ in raw.seconds}
     rows: list[dict[str, object]] = []
     for position, header in enumerate(raw.header_cells):
@@ -226,6 +226,7 @@ def _without_header(
 
 def _layout_toml(raw: RawHoldings, units: dict[str, float], layouts: Layouts) -> str:
     fields = {use.header: use.field for use in raw.columns}
+    fields |= {use.header: "code" for use in raw.codes}
     headers = list(dict.fromkeys(cell for cell in raw.header_cells if cell))
     columns = {header: fields.get(header, UNUSED) for header in headers}
     stated = {field: unit for field, unit in units.items() if field in fields.values()}

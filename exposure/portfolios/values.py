@@ -8,6 +8,7 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
+from exposure.portfolios.headers import PERCENT
 from exposure.portfolios.lines import IS_CASH, OK, Lines, is_currency
 from exposure.portfolios.units import DEFAULT_BASE, VALUE_TOLERANCE, near
 
@@ -42,7 +43,10 @@ def fill_currencies(lines: Lines, bands: Mapping[str, tuple[float, float]]) -> s
     foreign = currency != base
     if lines.raw.values_in_base:
         _take_implied_rates(lines, foreign)
-    by_weight = pl.col("share").is_not_null() & pl.col("price").is_null() | ~pl.col("has_rate")
+    amounts = pl.when(IS_CASH).then(pl.col("quantity")).otherwise(pl.col("price"))
+    nothing = pl.col("value").is_null() & pl.col("quantity").is_null()
+    by_weight = pl.col("share").is_not_null() & (amounts.is_null() | nothing)
+    by_weight |= ~pl.col("has_rate")
     by_weight |= IS_CASH & pl.col("value").is_not_null()  # a value column is in base currency
     lines.reject(
         OK & stated.is_null() & foreign & ~by_weight,
@@ -65,12 +69,12 @@ def fill_currencies(lines: Lines, bands: Mapping[str, tuple[float, float]]) -> s
         "write 1",
         "fx",
     )
-    for code, (lowest, highest) in bands.items() if base == DEFAULT_BASE else ():
+    for code, lowest, highest in _rates_in(base, bands):
         lines.reject(
             OK & (currency == code) & ~stated.is_between(lowest, highest),
             "fx_implausible",
-            f"is no price of one {code} in CNY: it would be {lowest:g} to {highest:g}",
-            f"write CNY per 1 {code}",
+            f"is no price of one {code} in {base}: it would be {lowest:.3g} to {highest:.3g}",
+            f"write {base} per 1 {code}",
             "fx",
         )
     lines.rows = lines.rows.with_columns(
@@ -88,6 +92,27 @@ def fill_currencies(lines: Lines, bands: Mapping[str, tuple[float, float]]) -> s
             row=unpriced[SOURCE_ROW][0],
         )
     return base
+
+
+def _rates_in(
+    base: str, bands: Mapping[str, tuple[float, float]]
+) -> list[tuple[str, float, float]]:
+    """Return currency, lowest and highest price in the base currency, from the bands in CNY.
+
+    Examples
+    --------
+    >>> _rates_in("USD", {"HKD": (0.5, 1.0), "USD": (4.0, 8.0)})
+    [('CNY', 0.125, 0.25), ('HKD', 0.0625, 0.25)]
+    """
+    known = {DEFAULT_BASE: (1.0, 1.0), **bands}
+    if base not in known:
+        return []
+    low, high = known[base]
+    return [
+        (code, known[code][0] / high, known[code][1] / low)
+        for code in sorted(known)
+        if code != base
+    ]
 
 
 def _take_implied_rates(lines: Lines, foreign: pl.Expr) -> None:
@@ -141,8 +166,21 @@ def fill_values(lines: Lines) -> None:
     computed = quantity * price * rate
     multiplied = OK & ~IS_CASH & quantity.is_not_null() & price.is_not_null()
     stated_only = OK & ~IS_CASH & ~multiplied & value.is_not_null()
-    # a value column is in base currency already; a quantity of cash is in the currency of the row
-    cash = pl.when(value.is_not_null()).then(value).otherwise(quantity * rate)
+    # a value of cash is in base currency, unless it is the quantity again or other values are local too
+    repeats = (value == quantity * price.fill_null(1.0)).fill_null(value=False)
+    has_local = (
+        lines.rows.filter(OK & ~IS_CASH & (rate != 1.0))
+        .select(near(value, quantity * price, slack).any())
+        .item()
+    )
+    in_local = (rate != 1.0) & (repeats | (bool(has_local) & (not lines.raw.values_in_base)))
+    cash = (
+        pl.when(value.is_null())
+        .then(quantity * rate)
+        .when(in_local)
+        .then(value * rate)
+        .otherwise(value)
+    )
     agrees = near(value, computed, slack)
     in_price = (rate != 1.0) & near(
         value, computed / rate, slack
@@ -205,15 +243,23 @@ def check_total(lines: Lines) -> None:
         With the row of the total.
     """
     raw, stated = lines.raw, lines.raw.stated_total
-    if stated is None or not lines.rows.filter(~OK & pl.col("value").is_null()).is_empty():
-        return  # a row whose value can't be read says more than the sum it breaks
-    claimed = stated.value * lines.units.get(stated.field, 1.0)
-    worth, amount = pl.col("worth").fill_null(0.0), pl.col(stated.field).fill_null(0.0)
+    if stated is None or not lines.rows.filter(~OK).is_empty():
+        return  # rows that can't be used say more than the sum they break
+    amount = pl.col(stated.field)
+    if lines.rows[stated.field].null_count() == lines.rows.height:
+        return
+    unit = 1.0 if stated.number.scaled else lines.units.get(stated.field, 1.0)
+    claimed = stated.number.value * unit
+    if stated.field == "weight":  # percent in one place, fractions in the other
+        claimed = stated.number.value * (PERCENT if stated.number.percent else unit)
+    above = raw.stated_cash.balance if raw.stated_cash else None
+    worth, amount = pl.col("worth").fill_null(0.0), amount.fill_null(0.0)
     sums = lines.rows.select(
         stated=amount.sum(),
         invested=amount.filter(~IS_CASH).sum(),
         worth=worth.sum(),
         worth_invested=worth.filter(~IS_CASH).sum(),
+        with_cash=worth.sum() + (above or 0.0),
     ).row(0)
     fits = [abs(total - claimed) <= VALUE_TOLERANCE * abs(claimed) for total in sums]
     if any(fits[2:]) or (
@@ -223,6 +269,8 @@ def check_total(lines: Lines) -> None:
     if any(fits):
         _take_values_in_base(lines)
         return
+    if raw.may_be_partial and claimed > max(sums):
+        return  # the total is that of the whole fund
     raise HoldingsError(
         f"{raw.file} does not add up",
         places=[
@@ -310,6 +358,8 @@ def merge_duplicates(lines: Lines) -> int:
             ((pl.col("price").max() - pl.col("price").min()) > PRICE_SPREAD * pl.col("price").max())
             .fill_null(value=False)
             .or_(pl.col("price").is_null().any() & pl.col("price").is_not_null().any())
+            .or_(pl.col("price_text").is_not_null().all() & (pl.col("price").n_unique() > 1))
+            .or_(pl.col("rate").n_unique() > 1)
             .alias("apart"),
             (pl.col("worth").sum() / pl.col("quantity").sum() / pl.col("rate").first()).alias(
                 "mean"
@@ -409,14 +459,15 @@ def take_stated_cash(lines: Lines) -> None:
     if stated is None or not lines.rows.filter(IS_CASH).is_empty():
         return
     invested = float(lines.rows.filter(OK)["worth"].sum())
-    whole = invested + stated.balance
-    agrees = (
-        stated.assets is not None
-        and invested > 0
-        and abs(whole - stated.assets) <= VALUE_TOLERANCE * stated.assets
-    )
-    if not agrees:
-        message = f"states cash of {stated.balance:,.2f}, which was not read: add a row of cash"
+    balance, assets = stated.balance, stated.assets
+    if (
+        balance is None
+        or assets is None
+        or invested <= 0
+        or not _adds_up(invested, balance, assets)
+    ):
+        amount = "an amount" if balance is None else f"{balance:,.2f}"
+        message = f"states cash of {amount}, which was not read: add a row of cash"
         lines.say("warning", "cash_above_table", message, row=stated.row, raw=stated.text)
         return
     row = dict.fromkeys(lines.rows.columns) | {
@@ -426,8 +477,8 @@ def take_stated_cash(lines: Lines) -> None:
         "ok": True,
         "rate": 1.0,
         "has_rate": True,
-        "worth": stated.balance,
-        "value": stated.balance,
+        "worth": balance,
+        "value": balance,
         "local": False,
     }
     lines.rows = pl.concat(
@@ -437,3 +488,7 @@ def take_stated_cash(lines: Lines) -> None:
         f"cash of {stated.balance:,.2f} is taken from the line above: with it the assets agree"
     )
     lines.say("info", "cash_above_table", message, row=stated.row, raw=stated.text)
+
+
+def _adds_up(invested: float, cash: float, assets: float) -> bool:
+    return abs(invested + cash - assets) <= VALUE_TOLERANCE * abs(assets)

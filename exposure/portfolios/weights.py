@@ -146,7 +146,9 @@ def _say_differences(lines: Lines, positions: pl.DataFrame, nav: float, scale: f
 
 def _is_partial(lines: Lines, everything: float) -> bool:
     """Tell whether weights in a known unit, without cash, are a part of a portfolio: cash stands elsewhere."""
-    if not MIN_COVERAGE <= everything < 1 - SUM_TOLERANCE or not lines.rows.filter(~OK).is_empty():
+    if not MIN_COVERAGE <= everything < 1 - SUM_TOLERANCE:
+        return False
+    if not lines.rows.filter(~OK & pl.col("share").is_null()).is_empty():
         return False
     is_certain = lines.raw.unit("weight") is not None or bool(lines.rows["weight_percent"].any())
     return is_certain and lines.rows.filter(CASH).is_empty()
@@ -191,4 +193,7 @@ def _as_stated(lines: Lines) -> float:
     lines.rows = rows.with_columns(
         share=pl.when(POSITION).then(pl.col("share") * scale).otherwise("share")
     )
-    return 1 - _sum(lines.rows, "share", POSITION)
+    invested = _sum(lines.rows, "share", POSITION)
+    if invested > 1 + SUM_TOLERANCE * 2:
+        _say_leverage(lines, invested)
+    return 1 - invested

@@ -158,14 +158,26 @@ def holdings_of_day(
     for header, cell in zip(table.headers[1:], row[2:], strict=False):
         if cell is None or squeeze(cell) in dictionary.blanks:
             continue
-        if header is not None and squeeze(header) in dictionary.totals:
+        word = "" if header is None else squeeze(header)
+        if word in dictionary.totals or any(p.search(word) for p in dictionary.total_patterns):
             totals += 1
             number = parse_number(cell)
-            stated = stated if number is None else (header, number.value)
+            if (
+                header is not None
+                and number is not None
+                and word in (*dictionary.grand_totals, "sum")
+            ):
+                stated = (header, number.value)
             continue
         is_blank = header is None or squeeze(header) in dictionary.blanks
         is_cash = header is not None and squeeze(header) in dictionary.cash
         records.append((row[0], None if is_blank else header, header if is_cash else None, cell))
+    if not records:
+        raise HoldingsError(
+            f"{file} holds nothing on {day}",
+            places=[Place(file, "has no weights", grid.sheet, row[0], value=day.isoformat())],
+            cure="name another day with --as-of",
+        )
     _check_sum(records, stated, grid.sheet, file)
     schema = {SOURCE_ROW: pl.Int64, "code": pl.String, "name": pl.String, "weight": pl.String}
     return pl.DataFrame(records, schema=schema, orient="row"), day, totals
@@ -181,9 +193,12 @@ def _check_sum(
     if stated is None:
         return
     header, total = stated
-    numbers = [parse_number(cell) for *_, cell in records]
-    found = sum(number.value for number in numbers if number is not None)
-    if abs(found - total) > SUM_SLACK * abs(total):
+    numbers = [(parse_number(cell), name is not None) for _, _, name, cell in records]
+    found = sum(number.value for number, _ in numbers if number is not None)
+    invested = sum(
+        number.value for number, is_cash in numbers if number is not None and not is_cash
+    )
+    if min(abs(found - total), abs(invested - total)) > SUM_SLACK * abs(total):
         raise HoldingsError(
             f"a row of {file} does not add up",
             places=[

@@ -104,8 +104,13 @@ def test_days_with_a_time_or_in_another_order_are_days(read: Read, day: str) -> 
 def test_a_day_above_the_header_is_the_day_of_the_file(read: Read) -> None:
     book = read("某产品 持仓\n估值日期：2025年1月24日\n代码,权重\n000977.SZ,1\n", as_of=None)
     assert book.as_of == DAY
-    with pytest.raises(UsageError):  # two days named: none is taken
-        read("起始日期 2025-01-01 截止日期 2025-01-24\n代码,权重\n000977.SZ,1\n", as_of=None)
+    for line in (
+        "估值日期：20250124 截止日期：20250127",
+        "成立日期：2019-05-06",
+        "日期：2025-01-01 至 2025-01-24",
+    ):
+        with pytest.raises(UsageError):  # two days, another day, a period: none is taken
+            read(f"{line}\n代码,权重\n000977.SZ,1\n", as_of=None)
     old = read("估值日期：2024-12-31\n代码,权重\n000977.SZ,1\n")
     assert "as_of_differs" in rules(old, "warning")
 
