@@ -6,7 +6,7 @@ listed suppliers, which are economics and no status. Only reviewed links are rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -164,11 +164,14 @@ def screen(
     *,
     lists: Sequence[str] | None = None,
     news_since: date | None = None,
+    seen: Mapping[str, date] | None = None,
+    open_pairs: Collection[tuple[str, str]] = (),
 ) -> ScreenResult:
     """Say who of a portfolio is on which list, by what relation, since when, and what that means for a holder.
 
     There is no "clear": absence is "not on list X as of D (edition E)", and an issuer that nobody looked for is
-    unresolved.
+    unresolved. So is absence from a list whose newest edition is older than the list allows (30 days; 1260H 120): what
+    came on it since is not known. Scores go by what was reviewed, whatever its age.
 
     Parameters
     ----------
@@ -179,6 +182,11 @@ def screen(
         force.
     news_since
         Answers that differ from those of this day are news; by default a week ago.
+    seen
+        List → the last day by then on which its edition was still the agency's newest; by default the day of the
+        edition.
+    open_pairs
+        Issuer and list of possible matches that nobody has decided: unresolved, unless the issuer is listed anyway.
 
     Raises
     ------
@@ -200,8 +208,10 @@ def screen(
                 f"no list is called {name!r}", cure=f"use {', '.join(catalog.meanings.lists)}"
             )
     asked = list(dict.fromkeys(lists or LISTS))
-    statuses = list_status_at(catalog, day, None if lists is None else asked)
-    editions = _editions(catalog, asked, statuses, day)
+    only = None if lists is None else asked
+    reviewed = list_status_at(catalog, day, only)
+    editions = _editions(catalog, asked, reviewed, day, seen or {})
+    statuses = list_status_at(catalog, day, only, stale=_too_old(editions), open_pairs=open_pairs)
     then = day - timedelta(days=NEWS_DAYS) if news_since is None else news_since
     return ScreenResult(
         day,
@@ -210,7 +220,8 @@ def screen(
         _suppliers(book, catalog, statuses, day),
         editions,
         cliffs(catalog.events, day),
-        _news(book, list_status_at(catalog, then, None if lists is None else asked), statuses),
+        # that a list grew old is no news of an issuer
+        _news(book, list_status_at(catalog, then, only), reviewed, statuses),
     )
 
 
@@ -425,7 +436,9 @@ def _suppliers(book: Book, catalog: Catalog, statuses: pl.DataFrame, day: date) 
     )  # fmt: skip
 
 
-def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+def _news(
+    book: Book, before: pl.DataFrame, now: pl.DataFrame, answers: pl.DataFrame
+) -> pl.DataFrame:
     """Return whose answer changed; the day and the edition inside a sentence are no change."""
     told = ["status", "relation", "row_name", "mechanisms", "citation"]
     keys = ["issuer_id", "list_id"]
@@ -435,12 +448,31 @@ def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
     )
     same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in told])
     # a list asked about only since somebody is on it has no earlier answer
-    news = joined.filter(~same).select(*keys, before="wording_before", now="wording")
+    news = (
+        joined.filter(~same)
+        .select(*keys, before="wording_before")
+        .join(answers.select(*keys, now="wording"), on=keys, how="left")
+    )
     return ListNews.validate(news.sort(keys))
 
 
+def _too_old(editions: pl.DataFrame) -> dict[str, str]:
+    """Return list → why its absences are open: what came on it since its edition is not known."""
+    old = editions.filter(pl.col("age_days") > pl.col("allowed_days"))
+    return {
+        name: f"edition {edition.isoformat()} is {days} days old, {allowed} allowed"
+        for name, edition, days, allowed in old.select(
+            "list_id", "edition_date", "age_days", "allowed_days"
+        ).iter_rows()
+    }
+
+
 def _editions(
-    catalog: Catalog, asked: Iterable[str], statuses: pl.DataFrame, day: date
+    catalog: Catalog,
+    asked: Iterable[str],
+    statuses: pl.DataFrame,
+    day: date,
+    seen: Mapping[str, date],
 ) -> pl.DataFrame:
     shown = list(dict.fromkeys([*asked, *statuses["list_id"].unique().sort()]))
     out = catalog.editions.filter(
@@ -463,7 +495,10 @@ def _editions(
         }
         text = "no edition was out: answers rest on the dates of the cited rules"
         if edition is not None:
-            age = (day - edition["edition_date"]).days
+            last = max(
+                edition["edition_date"], min(day, seen.get(list_id, edition["edition_date"]))
+            )
+            age = (day - last).days
             found |= {
                 "edition_date": edition["edition_date"],
                 "rows": edition["rows"],

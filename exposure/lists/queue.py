@@ -408,6 +408,7 @@ def _link(
         "mechanism": mechanism,
         "footnote": footnote,
         "citation": rule,
+        "earliest": None,
         "valid_from": day,
         "valid_to": None,
         "known_on": known,

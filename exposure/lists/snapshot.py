@@ -31,7 +31,8 @@ CANARIES: Mapping[str, Mapping[str, date]] = {
 # a comma or semicolon at the end, blanks at an end, two or more in a row, or one that is no plain blank
 UNTIDY = r"^\s|[,;\s]$|\s\s|[^\S ]"
 WARN_AFTER_DAYS = 7
-REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
+# by how often the agency publishes: OFAC and BIS at any time, the Department of Defense about once a year
+REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "NS-CMIC": 30, "EL": 30, "1260H": 120}
 DIFF = ("change", "list_id", "row_key", "name", "column", "before", "after")
 CHANGES = ("row removed", "alias removed", "row changed", "row added", "alias added")
 # what is compared of a row that both editions have; aliases have a table of their own

@@ -138,7 +138,9 @@ def test_old_lists_fail_when_asked(ask):
     code, _, err = ask("screen", SAMPLE, "--as-of", "2026-11-20", "--max-age", "30")
 
     assert code == 7
-    assert "list EL: newest edition is 112 days old" in err
+    assert "list EL: newest edition was last seen 112 days ago" in err
+    assert "exposure data refresh" in err
+    assert "1260H: read the newest notice" in err  # no file to fetch
 
 
 @pytest.mark.parametrize(
@@ -280,8 +282,8 @@ def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told,
     newer = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "new"))
 
     assert f"EL edition 2026-07-31, {len(rows)} rows, SHA-256 " in same
-    assert "EL edition 2026-07-31, 3420 rows" in newer
-    assert "edition 2026-08-02 is in the store, not yet reviewed" in newer
+    assert f"EL edition 2026-08-02, {len(rows)} rows, SHA-256 " in newer
+    assert "compared by name, not yet reviewed (--propose); screening aid" in newer
 
 
 def test_a_link_whose_row_left_the_stored_edition_ends_there_and_it_is_said(ask, tmp_path):
@@ -327,3 +329,67 @@ def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
     assert code == 0
     assert "000977.SZ" in out
     assert "1 rows of holdings.csv were rejected and are not screened" in err
+
+
+def talkweb_on_el(ask, *arguments: str) -> dict[str, object]:
+    code, out, _ = ask("screen", SAMPLE, "--lists", "EL", "--json", *arguments)
+    assert code == 0
+    return next(row for row in json.loads(out)["rows"] if row["issuer_id"] == "talkweb")
+
+
+def test_a_match_that_waits_leaves_the_answer_open(ask, mine, proposed):
+    waits = talkweb_on_el(ask, *DAY, "--content", str(mine))
+    assert (waits["status"], waits["us_person"]) == ("unresolved", "unknown")
+    assert "a possible match waits for a person" in str(waits["wording"])
+
+    name = proposed[0]["proposal_id"]
+    assert ask("screen", "reject", name, "--note", "namesake", "--content", str(mine))[0] == 0
+    assert talkweb_on_el(ask, *DAY, "--content", str(mine))["status"] == "not_on_list"
+
+
+def test_an_edition_in_the_store_may_be_relied_on_and_its_matches_are_open(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = every_link_of_the_entity_list()
+    talkweb = {
+        "name": "Talkweb Information System Co., Ltd.", "federal_register_notice": "91 FR 100",
+    }  # fmt: skip
+    at = date(2026, 11, 18)
+    for name, more in (("without", []), ("with", [talkweb])):
+        path = csl(tmp_path / f"{name}.csv", *rows, *more)
+        Store(tmp_path / name).add(read_csl(path, edition_date=at, read_on=at))
+
+    def asked(store: str, *more: str):
+        return talkweb_on_el(ask, "--as-of", "2026-11-20", "--store", str(tmp_path / store), *more)
+
+    old = asked("none")
+    assert old["status"] == "unresolved"
+    assert "edition 2026-07-31 is 112 days old, 30 allowed" in str(old["wording"])
+    assert asked("without", "--max-age", "7")["wording"] == (
+        "not on list EL as of 2026-11-20 (edition 2026-11-18)"
+    )
+    assert asked("with")["status"] == "unresolved"
+
+
+def test_a_file_fetched_again_is_as_young_as_that_day_and_ages_from_then(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    path = csl(tmp_path / "a.csv", *every_link_of_the_entity_list())
+    read = read_csl(path, edition_date=date(2026, 7, 31), read_on=date(2026, 7, 31))
+    store = Store(tmp_path / "store")
+    store.add(read)
+    from dataclasses import replace
+
+    store.add(replace(read, fetched_on=date(2026, 11, 18)))
+    here = ("--store", str(store.folder), "--lists", "EL")
+
+    assert ask("screen", SAMPLE, "--as-of", "2026-11-20", "--max-age", "7", *here)[0] == 0
+    code, out, err = ask("screen", SAMPLE, "--as-of", "2026-12-30", "--max-age", "7", *here)
+    assert code == 7
+    assert "was last seen 42 days ago" in err
+    assert "SHA-256" in out
+    assert "42 days old, 30 allowed: don't rely on absence" in out
+    # on a day before it was fetched again nobody knew that it still was the newest
+    assert ask("screen", SAMPLE, "--as-of", "2026-11-17", "--max-age", "30", *here)[0] == 7

@@ -13,6 +13,7 @@ import pytest
 
 import exposure as ex
 from exposure.errors import UsageError
+from exposure.factors.scoring import list_status_at
 from exposure.factors.screening import cliffs, screen
 from exposure.lists.status import LISTS
 
@@ -164,3 +165,47 @@ def test_inspur_digital_follows_the_windows_of_the_affiliates_rule(
 
 def test_it_is_a_public_name():
     assert ex.screen is screen
+
+
+@pytest.mark.parametrize(
+    ("list_id", "last_good", "first_open"),
+    [
+        ("EL", "2026-08-30", "2026-08-31"),
+        ("SDN", "2026-08-30", "2026-08-31"),
+        ("NS-CMIC", "2026-08-30", "2026-08-31"),
+        ("1260H", "2026-10-06", "2026-10-07"),
+    ],
+)
+def test_absence_from_an_old_edition_is_open_and_scores_stay(
+    book, catalog, list_id, last_good, first_open
+):
+    def answers(day: str):
+        result = screen(book, catalog, date.fromisoformat(day), lists=[list_id])
+        return result.rows.filter(pl.col("status").is_in(["not_on_list", "unresolved"]))
+
+    good, late = answers(last_good), answers(first_open)
+    absent = set(good.filter(pl.col("status") == "not_on_list")["issuer_id"])
+    assert absent
+    assert set(late["status"]) == {"unresolved"}
+    stale = late.filter(pl.col("issuer_id").is_in(list(absent)))
+    assert set(stale["us_person"]) == {"unknown"}
+    assert stale["wording"].str.contains(r"edition .* is \d+ days old, \d+ allowed").all()
+    day = date.fromisoformat(first_open)
+    kept = list_status_at(catalog, day, [list_id])
+    assert set(kept.filter(pl.col("issuer_id").is_in(list(absent)))["status"]) == {"not_on_list"}
+
+
+def test_a_list_that_grew_old_is_no_news_of_an_issuer(book, catalog):
+    assert screen(book, catalog, date(2026, 8, 31)).news.is_empty()
+
+
+def test_an_open_match_never_lists_and_leaves_the_listed_listed(book, catalog):
+    day = date(2026, 8, 3)
+    everything = [(issuer, name) for issuer in book.holdings["issuer_id"] for name in LISTS]
+
+    plain, doubted = screen(book, catalog, day), screen(book, catalog, day, open_pairs=everything)
+
+    assert plain.listed().equals(doubted.listed())
+    rest = doubted.rows.filter(pl.col("status") != "listed")
+    assert set(rest["status"]) == {"unresolved"}
+    assert set(rest["us_person"]) == {"unknown"}
