@@ -257,9 +257,16 @@ def cliffs(events: pl.DataFrame, as_of: date, days: int = CLIFF_DAYS) -> pl.Data
     """
     last = as_of + timedelta(days=days)
     known = events.filter(pl.col("known_on") <= as_of)
+    # An act is known from its announcement, its suspension no later than from the day it begins. Of an end nobody
+    # knows since when it was known, so it is no cliff of an earlier day; the end of a relief is that of a suspension.
+    suspended = (pl.col("suspended_from") <= as_of).fill_null(False)
+    held_back = suspended & (pl.col("effective") >= pl.col("suspended_from")).fill_null(False)
     # a suspension holds through its last day: what it holds back is due on the day after
     ends = (pl.col("suspended_to") + pl.duration(days=1)).cast(pl.Date)
-    parts = [known.with_columns(due=due) for due in (pl.col("effective"), ends, pl.col("ended"))]
+    parts = [
+        known.filter(~held_back).with_columns(due=pl.col("effective")),
+        known.filter(suspended).with_columns(due=ends),
+    ]
     due = pl.concat(parts).filter((pl.col("due") > as_of) & (pl.col("due") <= last))
     due = due.filter(pl.col("mechanism") != RELIEF)
     chosen = due.sort("due", "event_id").unique("event_id", keep="first", maintain_order=True)

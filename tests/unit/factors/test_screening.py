@@ -6,7 +6,7 @@ A user would notice a failure as a compliance report that is silent about a hold
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -209,3 +209,40 @@ def test_an_open_match_never_lists_and_leaves_the_listed_listed(book, catalog):
     rest = doubted.rows.filter(pl.col("status") != "listed")
     assert set(rest["status"]) == {"unresolved"}
     assert set(rest["us_person"]) == {"unknown"}
+
+
+def test_no_cliff_comes_from_what_was_learnt_later(catalog):
+    events = catalog.events
+    marks = [
+        *events["effective"],
+        *events["suspended_from"],
+        *events["suspended_to"],
+        *events["ended"],
+    ]
+    around = (-91, -90, -60, -30, -5, -1, 0, 1)
+    days = sorted({day + timedelta(days=step) for day in marks if day for step in around})
+
+    for day in days:
+        later = pl.col("suspended_from") > day
+        told = events.filter(pl.col("known_on") <= day).with_columns(
+            *(
+                pl.when(later).then(None).otherwise(name).alias(name)
+                for name in ("suspended_from", "suspended_to")
+            ),
+            pl.when(pl.col("ended") > day).then(None).otherwise("ended").alias("ended"),
+        )
+        assert cliffs(events, day).equals(cliffs(told, day)), day
+
+
+def test_the_end_of_a_rule_that_nobody_foresaw_is_no_cliff(catalog):
+    # EO 14032 replaced EO 13959 on 2021-06-03 and was published that day
+    before = cliffs(catalog.events, date(2021, 5, 29))
+
+    assert "US-2020-11-EO13959" not in set(before["event_id"])
+
+
+def test_what_is_suspended_before_it_starts_does_not_start(catalog):
+    package = "CN-2025-10-09-REE-PKG"  # in effect from 2025-11-08, suspended from 2025-11-07
+
+    assert package in set(cliffs(catalog.events, date(2025, 11, 6))["event_id"])
+    assert package not in set(cliffs(catalog.events, date(2025, 11, 7))["event_id"])
