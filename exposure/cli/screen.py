@@ -41,6 +41,7 @@ FAIL_ON = {
     "unresolved": ("listed", "related", "unresolved"),
 }
 DEFAULT = "holdings"
+ISSUERS = "portfolios/reference/issuers.csv"
 
 
 class _HoldingsFirst(TyperGroup):
@@ -245,6 +246,7 @@ def reject_command(
 def _decide(
     name: str, decision: str, note: str | None, day: date, content: Path | None, links_of: Any
 ) -> None:
+    from exposure.errors import ListError, Place
     from exposure.factors.catalog import load_facts
     from exposure.lists.queue import MATCH, decided, find_proposal
     from exposure.lists.queue_files import (
@@ -261,6 +263,15 @@ def _decide(
     root = own_content(catalog.root)
     queue = read_queue(root)
     row = find_proposal(queue, name)
+    if row["issuer_id"] not in set(catalog.master.issuers["issuer_id"]):
+        # a link to an issuer that the content doesn't know would make the whole folder unreadable
+        raise ListError(
+            f"{row['proposal_id']}: {row['issuer_id']} is known through --master only; nothing was written",
+            places=[
+                Place(ISSUERS, "has no such issuer", column="issuer_id", value=row["issuer_id"])
+            ],
+            cure=f"add its row to {ISSUERS} of your content folder (and its listings beside it), then decide again",
+        )
     source = list_source(row)
     links = links_of(row, catalog.list_links, day, source["source_id"])
     if row["kind"] == MATCH:

@@ -393,3 +393,51 @@ def test_a_file_fetched_again_is_as_young_as_that_day_and_ages_from_then(ask, tm
     assert "42 days old, 30 allowed: don't rely on absence" in out
     # on a day before it was fetched again nobody knew that it still was the newest
     assert ask("screen", SAMPLE, "--as-of", "2026-11-17", "--max-age", "30", *here)[0] == 7
+
+
+@pytest.mark.parametrize("decision", ["accept", "reject"])
+def test_an_issuer_of_a_master_alone_is_refused_before_anything_is_written(
+    ask, mine, tmp_path, decision
+):
+    master = tmp_path / "master.csv"
+    master.write_text(
+        "listing_id,issuer_id,name_zh,name_en,board,currency\n"
+        "600001.SH,strangers,陌生半导体,Stranger Photonics,main,CNY\n",
+        encoding="utf-8",
+    )
+    book = tmp_path / "holdings.csv"
+    book.write_text("listing_id,name,weight\n600001.SH,陌生半导体,1.0\n", encoding="utf-8")
+    rows = [
+        *every_link_of_the_entity_list(),
+        {"name": "Stranger Photonics Co., Ltd.", "federal_register_notice": "91 FR 100"},
+    ]
+    code, out, err = ask(
+        "screen", str(book), *DAY, "--propose", "--from", str(csl(tmp_path / "list.csv", *rows)),
+        "--edition", "2026-07-31", "--master", str(master), "--content", str(mine), "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    (proposal,) = [row for row in json.loads(out)["rows"] if "Stranger" in row["row_name"]]
+    more = ("--since", "2026-07-01") if decision == "accept" else ()
+
+    code, _, err = ask(
+        "screen", decision, proposal["proposal_id"], "--note", "n", *more, "--content", str(mine)
+    )
+
+    assert code == 3
+    assert "known through --master only; nothing was written" in err
+    assert "portfolios/reference/issuers.csv" in err
+    assert not (mine / LINKS).exists()
+    assert ask("data", "check", "--content", str(mine))[0] == 0
+    # the cure works
+    reference = mine / "portfolios" / "reference"
+    reference.mkdir(parents=True, exist_ok=True)
+    issuer = proposal["issuer_id"]
+    (reference / "issuers.csv").write_text(
+        f"issuer_id,name_zh,name_en,country,role,note\n{issuer},陌生半导体,Stranger Photonics,CN,x,\n",
+        encoding="utf-8",
+    )
+    code, _, err = ask(
+        "screen", decision, proposal["proposal_id"], "--note", "n", *more, "--content", str(mine)
+    )
+    assert code == 0, err
+    assert ask("data", "check", "--content", str(mine))[0] == 0
