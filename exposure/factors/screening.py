@@ -17,7 +17,7 @@ import polars as pl
 from exposure.errors import UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import list_status_at
-from exposure.lists.meanings import Meaning
+from exposure.lists.meanings import Meaning, Meanings
 from exposure.lists.ownership import ownership_reach
 from exposure.lists.snapshot import REFUSE_AFTER_DAYS
 from exposure.lists.status import LISTS
@@ -52,7 +52,7 @@ class ScreenRows(dy.Schema):
     us_person = dy.String(
         nullable=True, regex=r"^(yes|sell_only|no|unknown)$"
     )  # null: the list is silent
-    sell_by = dy.Date(nullable=True)
+    sell_by = dy.Date(nullable=True)  # sales end before this day
     meaning_zh = dy.String()
     meaning_en = dy.String()
     edition_date = dy.Date(nullable=True)  # null: no edition was out on the day
@@ -313,7 +313,7 @@ def _screen_rows(
                 "reviewed_on": reviewed.day(status),
             }
         )
-    rows += _strangers(book, issuers, asked, edition_of, day)
+    rows += _strangers(book, issuers, asked, edition_of, catalog.meanings, day)
     rows.sort(key=_rank)
     schema = {name: column.dtype for name, column in ScreenRows.columns().items()}
     table = [{name: row[name] for name in schema} for row in rows]
@@ -363,6 +363,7 @@ def _strangers(
     issuers: Mapping[str, Any],
     asked: Sequence[str],
     edition_of: Mapping[str, date | None],
+    meanings: Meanings,
     day: date,
 ) -> Iterator[dict[str, Any]]:
     """Yield a line a list for holdings whose issuer the catalog doesn't know: nobody looked for them."""
@@ -378,7 +379,7 @@ def _strangers(
                 "weight": line["weight"],
                 "list_id": list_id,
                 "status": "unresolved",
-                **_meaning_cells(Meaning("unknown", None, "", "")),
+                **_meaning_cells(meanings.unresolved(list_id)),
                 "edition_date": edition_of.get(list_id),
                 "link_ids": [],
                 "wording": f"list {list_id} unresolved as of {day.isoformat()}: {NOT_IN_CATALOG}",

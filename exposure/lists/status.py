@@ -196,15 +196,16 @@ class _Background:
         return _blank(key) | {
             "status": "not_on_list",
             "relation": distinct[0]["relation"] if distinct else None,
-            "wording": "; ".join(parts),
+            "wording": "; ".join(dict.fromkeys(parts)),
         }
 
     def _coming(self, key: Key) -> list[str]:
-        return [
+        told = [
             f"{row['mechanism']} from {row['valid_from'].isoformat()}"
             for row in self.upcoming.get(key, [])
             if row["relation"] in RELATIONS
         ]
+        return list(dict.fromkeys(told))  # several rows of one rule say the same
 
 
 def _from_links(

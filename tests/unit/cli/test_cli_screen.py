@@ -339,7 +339,7 @@ def talkweb_on_el(ask, *arguments: str) -> dict[str, object]:
 
 def test_a_match_that_waits_leaves_the_answer_open(ask, mine, proposed):
     waits = talkweb_on_el(ask, *DAY, "--content", str(mine))
-    assert (waits["status"], waits["us_person"]) == ("unresolved", "unknown")
+    assert (waits["status"], waits["us_person"]) == ("unresolved", "yes")
     assert "a possible match waits for a person" in str(waits["wording"])
 
     name = proposed[0]["proposal_id"]
