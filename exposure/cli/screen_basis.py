@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-
     from exposure.factors.catalog import Catalog
     from exposure.factors.screening import ScreenResult
     from exposure.lists.snapshot import Snapshot
@@ -109,7 +108,9 @@ def _ended(catalog: Catalog, store: Store, as_of: date) -> tuple[Catalog, list[s
     links, issues = end_links(catalog.list_links, store, as_of)
     if issues.is_empty():
         return catalog, []
-    lines = [row["message"] for row in issues.iter_rows(named=True)]
+    # several links to one row, one for each mechanism, end together: said once
+    told = issues.unique("raw", keep="first", maintain_order=True)
+    lines = [row["message"] for row in told.iter_rows(named=True)]
     return replace(catalog, list_links=links), lines
 
 

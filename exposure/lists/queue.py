@@ -21,7 +21,7 @@ from exposure.lists.touched import touched_links
 from exposure.portfolios.securities import SecurityMaster
 from exposure.schemas import ListLinks, validated
 
-MATCH = "match"
+MATCH, LEFT = "match", "row left"
 OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
 SURE_METHODS = (
     "identifier",
@@ -280,7 +280,7 @@ def accepted_links(
         If the relation or the day in effect is not known.
     """
     if row["kind"] != MATCH:
-        return _rewritten(row, links, on, note, end=row["kind"] == "row left")
+        return _rewritten(row, links, on, note, end=row["kind"] == LEFT)
     chosen = relation or ("self" if row["method"] in SURE_METHODS else None)
     if chosen not in RELATIONS:
         raise ListError(
@@ -345,10 +345,19 @@ def rejected_links(
     Raises
     ------
     ListError
-        If there is no note, or the relation is one of ownership.
+        If there is no note, or the relation is one of ownership; or if the row has left its list: no decision here
+        keeps a link to a row that the newest edition has not.
     """
     if not note.strip():
         raise ListError(f"{row['proposal_id']}: a rejection says why", cure="add --note")
+    if row["kind"] == LEFT:
+        raise ListError(
+            f"{row['proposal_id']}: {row['row_name']} is not in the edition of {row['edition_date'].isoformat()}:"
+            " its link ends there, whatever is decided here",
+            places=[Place(row["file"], "lacks the row", value=row["row_key"])],
+            cure="accept it; or, if the company stands there under another name, correct row_name and row_key of"
+            f" {row['link_id']} in factors/lists/reviewed_links.csv of your content folder",
+        )
     if row["kind"] != MATCH:
         return _rewritten(row, links, on, note, end=False)
     if relation not in OTHERS:

@@ -190,7 +190,7 @@ class _Background:
         parts += [f"{name} on it is another company" for name in _names(distinct)]
         parts += [
             f"{_who(row)} on it from {row['valid_from'].isoformat()} to {row['valid_to'].isoformat()}"
-            for row in self.former.get(key, [])
+            for row in _first_of_each_name(self.former.get(key, []))
         ]
         parts += self._coming(key)
         return _blank(key) | {

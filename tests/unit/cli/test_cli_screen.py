@@ -316,6 +316,7 @@ def test_a_link_whose_row_left_the_stored_edition_ends_there_and_it_is_said(ask,
     assert (before, after) == ("self", "subsidiary")  # its units still have their rows
     assert "the link ends there" not in said_before
     assert "Higon is not in list EL, edition 2026-08-01; the link ends there" in said_after
+    assert said_after.count("Higon is not in list") == 1  # though it has two mechanisms
 
 
 def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
@@ -441,3 +442,25 @@ def test_an_issuer_of_a_master_alone_is_refused_before_anything_is_written(
     )
     assert code == 0, err
     assert ask("data", "check", "--content", str(mine))[0] == 0
+
+
+def test_an_answer_that_rests_on_a_row_that_left_names_the_edition(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = [row for row in every_link_of_the_entity_list() if "Jingjia" not in row["name"]]
+    at = date(2026, 8, 1)
+    store = Store(tmp_path / "store")
+    store.add(read_csl(csl(tmp_path / "cut.csv", *rows), edition_date=at, read_on=at))
+    book = tmp_path / "book.csv"
+    book.write_text("listing_id,name,weight\n300474.SZ,景嘉微,1.0\n", encoding="utf-8")
+
+    code, out, _ = ask(
+        "screen", str(book), *DAY, "--lists", "EL", "--store", str(store.folder), "--json"
+    )
+
+    assert code == 0
+    (row,) = json.loads(out)["rows"]
+    assert row["status"] == "not_on_list"
+    assert "(edition 2026-08-01)" in row["wording"]
+    assert row["wording"].count("to 2026-08-01") == 1

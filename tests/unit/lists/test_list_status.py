@@ -379,3 +379,23 @@ def test_a_match_that_waits_or_an_old_list_leaves_absence_open_only():
     )
     assert ask(frame, "autel", "SDN", day, **told)["status"] == "not_on_list"
     assert ask(frame, "sugon", "EL", day, stale={"EL": "too old"})["status"] == "related"
+
+
+def test_what_has_several_mechanisms_is_said_once():
+    gone = {"valid_to": date(2020, 1, 1), "ended_known_on": date(2020, 1, 1)}
+    frame = links(
+        link("sugon", **gone),
+        link("sugon", mechanism="fdpr_fn4", valid_from=date(2019, 8, 1), **gone),
+    )
+
+    said = ask(frame, "sugon", "EL", date(2020, 2, 1))["wording"]
+    assert said.count("on it from 2019-06-24 to 2020-01-01") == 1
+    assert said.count("on it from") == 1
+    coming = links(
+        *(
+            link("sugon", row_name=name, valid_from=date(2021, 1, 1), known_on=date(2019, 1, 1))
+            for name in "ab"
+        )
+    )
+    said = ask(coming, "sugon", "EL", date(2020, 2, 1))["wording"]
+    assert said.count("entity_licence from 2021-01-01") == 1
