@@ -154,6 +154,7 @@ def holdings_command(
         master=catalog.master,
         layout=layout,
         allow_rejects=allow_rejects,
+        find_benchmark=False,  # a fault in a file that a screening doesn't need is no reason to refuse it
     )
     if propose:
         queue = _propose(book, catalog, from_files or [], store, parse_date(edition))

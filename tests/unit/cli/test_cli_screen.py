@@ -464,3 +464,15 @@ def test_an_answer_that_rests_on_a_row_that_left_names_the_edition(ask, tmp_path
     assert row["status"] == "not_on_list"
     assert "(edition 2026-08-01)" in row["wording"]
     assert row["wording"].count("to 2026-08-01") == 1
+
+
+def test_a_benchmark_beside_the_holdings_is_not_read(ask, tmp_path):
+    (tmp_path / "holdings.csv").write_text(
+        "listing_id,name,weight\n000977.SZ,浪潮信息,1.0\n", encoding="utf-8"
+    )
+    (tmp_path / "benchmark.csv").write_text("no,benchmark\nat,all\n", encoding="utf-8")
+
+    code, out, err = ask("screen", str(tmp_path / "holdings.csv"), *DAY, "--lists", "EL")
+
+    assert code == 0, err
+    assert "000977.SZ" in out
