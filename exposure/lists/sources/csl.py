@@ -58,6 +58,19 @@ READ = (
     "source", "entity_number", "type", "programs", "name", "addresses", "federal_register_notice", "start_date",
     "end_date", "license_requirement", "license_policy", "alt_names", "ids",
 )  # fmt: skip
+# what the records of a list have to tell, some of them at least: without it rows lose their key, names or footnotes
+NEEDED_OF_ALL = ("source", "name")
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "EL": (
+        "addresses",
+        "alt_names",
+        "federal_register_notice",
+        "license_requirement",
+        "license_policy",
+    ),
+    "SDN": ("entity_number", "type", "programs", "addresses", "alt_names"),
+    "NS-CMIC": ("entity_number", "type", "programs", "addresses", "alt_names"),
+}
 CITED = "EL"  # the list whose citations and footnotes other rooms read
 MOST_NAMED = 8
 CHANGED = "the layout of the list changed: read it before you rely on it"
@@ -196,11 +209,35 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
         )
     refuse_many(path.name, len(records))
     unknown = sorted(set(chain.from_iterable(records)) - set(HEADERS[0]) - set(JSON_ONLY))
+    _check_fields(path.name, records, unknown)
     if unknown:
         what = f"fields that no layout here has, not read: {_some(unknown)}"
         issues.append(issue("warning", path.name, "field_unknown", what))
     columns = {name: [record.get(name) for record in records] for name in READ}
     return _Table(path.name, range(1, len(records) + 1), columns), _stated(data)
+
+
+def _check_fields(file: str, records: Sequence[Mapping[str, Any]], unknown: Sequence[str]) -> None:
+    """Refuse records without a field that is read: it was renamed, or the file is no whole edition."""
+    lists: dict[str, set[str]] = {}
+    for record in records:
+        code = _code(str(record.get("source") or ""))
+        lists.setdefault(LIST_IDS.get(code or "", code or ""), set()).update(record)
+    told = set(chain.from_iterable(records))
+    lacking = [name for name in NEEDED_OF_ALL if records and name not in told]
+    lacking += [
+        name for one, has in lists.items() for name in NEEDED.get(one, ()) if name not in has
+    ]
+    if unknown and records:
+        lacking += [name for name in READ if name not in told]  # one of the unknown may be it
+    if not lacking:
+        return
+    why = f"lacks {_some(list(dict.fromkeys(lacking)))}"
+    if unknown:
+        why += f"; does not know {_some(unknown)}"
+    raise ListError(
+        f"{file} has unknown fields or too few", places=[Place(file, why)], cure=CHANGED
+    )
 
 
 def _stated(data: Mapping[str, Any]) -> date | None:

@@ -128,7 +128,7 @@ def test_a_day_is_asked_for_where_the_file_states_none(tmp_path):
     stamped = put(
         tmp_path, "c.json",
         json.dumps({"search_performed_at": "2026-07-30T13:15:00Z",
-                    "results": [{"source": "Entity List (EL) - B", "name": "X"}]}),
+                    "results": [{"source": "Unverified List (UVL) - B", "name": "X"}]}),
     )  # fmt: skip
 
     assert [s.edition_date for s in read(dated, stamped, edition_date=None)] == [
@@ -208,7 +208,7 @@ REFUSED = {
     "results no list": (b'{"results": "many"}', "has no list of results"),
     "results of texts": (b'{"results": ["a"]}', "is no record of names and values"),
     "half a surrogate": (
-        b'{"results": [{"source": "Entity List (EL) - B", "name": "\\ud800"}]}', "can't be written"),
+        b'{"results": [{"source": "Unverified List (UVL) - B", "name": "\\ud800"}]}', "can't be written"),
     "too many brackets": (b'{"results": [' + b"[]," * 5_000_000, "more brackets, tags or commas than any list"),
     "too many commas": (csl_csv().encode() + b"," * 9_000_000, "more brackets, tags or commas than any list"),
     "too many tags": (b"<sdnList>" + b"<a>" * 5_000_000, "more brackets, tags or commas than any list"),
