@@ -82,7 +82,10 @@ def synthetic_records(count: int = 26_000) -> list[dict[str, Any]]:
 
 def json_edition(records: list[dict[str, Any]], day: str = "2026-07-31") -> bytes:
     """Return the official JSON of records, every field present."""
-    whole = [dict.fromkeys(HEADERS[1]) | record for record in records]
+    whole = [
+        dict.fromkeys(HEADERS[1]) | record if isinstance(record, dict) else record
+        for record in records
+    ]
     return json.dumps(
         {"search_performed_at": f"{day}T13:15:00+00:00", "results": whole}, ensure_ascii=False
     ).encode()

@@ -140,10 +140,17 @@ def holdings_command(
     from exposure.scenarios.definitions import load_catalog
 
     chosen = chosen_format(kind, as_json)
+    names = (
+        None
+        if lists is None
+        else [name.strip().upper() for name in lists.split(",") if name.strip()]
+    )
     if fail_on is not None and fail_on not in FAIL_ON:
         raise typer.BadParameter(f"--fail-on {fail_on!r} must be one of {', '.join(FAIL_ON)}")
     if lang not in ("both", "zh", "en"):
         raise typer.BadParameter(f"--lang {lang!r} must be both, zh or en")
+    if names == []:
+        raise typer.BadParameter("--lists names no list: e.g. --lists EL,SDN")
     if (from_files or edition) and not propose:
         raise typer.BadParameter("--from and --edition go with --propose")
     catalog = load_catalog(content, master=master)
@@ -161,11 +168,6 @@ def holdings_command(
         _show_queue(queue, chosen, output, quiet=quiet)
         return 0
     basis = find_basis(catalog, store, book.as_of)
-    names = (
-        None
-        if lists is None
-        else [name.strip().upper() for name in lists.split(",") if name.strip()]
-    )
     found = screen(book, basis.catalog, lists=names, seen=basis.seen, open_pairs=basis.open_pairs)
     stored = footer_lines(found, basis)
     if chosen == "json":
@@ -174,7 +176,7 @@ def holdings_command(
         emit(found.rows, chosen, output)
     else:
         text = screen_text(found, book, stored, lang)
-        if output is None:
+        if output is None or str(output) == "-":
             typer.echo(text, nl=False)
         else:
             _to_file(output, text)
@@ -327,7 +329,7 @@ def _propose(
 
 
 def _show_queue(queue: pl.DataFrame, chosen: str, output: Path | None, *, quiet: bool) -> None:
-    if chosen == "table" and output is None:
+    if chosen == "table" and (output is None or str(output) == "-"):
         typer.echo(queue_text(queue), nl=False)
     else:
         emit(queue, chosen, output)

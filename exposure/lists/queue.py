@@ -279,6 +279,7 @@ def accepted_links(
     ListError
         If the relation or the day in effect is not known.
     """
+    _check_days(row, on, since)
     if row["kind"] != MATCH:
         return _rewritten(row, links, on, note, end=row["kind"] == LEFT)
     chosen = relation or ("self" if row["method"] in SURE_METHODS else None)
@@ -296,6 +297,22 @@ def accepted_links(
     if row["list_id"] == "NS-CMIC" and row["effective"] is not None:
         parts.append(("investment_ban", None, rule, row["effective"], known))
     return _links([_link(row, part, chosen, ACCEPTED, note, on, source_id) for part in parts])
+
+
+def _check_days(row: Mapping[str, Any], on: date, since: date | None = None) -> None:
+    """Refuse a review before the edition, and a row in effect only after the edition that prints it."""
+    edition: date = row["edition_date"]
+    wrong = []
+    if on < edition:
+        wrong.append(f"can't have been reviewed on {on.isoformat()}")
+    if since is not None and since > edition:
+        wrong.append(f"can't be in effect since {since.isoformat()} only")
+    if wrong:
+        raise ListError(
+            f"{row['proposal_id']}: a row of the edition of {edition.isoformat()} {' and '.join(wrong)}",
+            places=[Place(row["file"], f"is the edition of {edition.isoformat()}")],
+            cure="give --since no later than the edition, and --on no earlier",
+        )
 
 
 def _first_rule(row: Mapping[str, Any]) -> str:
@@ -350,6 +367,7 @@ def rejected_links(
     """
     if not note.strip():
         raise ListError(f"{row['proposal_id']}: a rejection says why", cure="add --note")
+    _check_days(row, on)
     if row["kind"] == LEFT:
         raise ListError(
             f"{row['proposal_id']}: {row['row_name']} is not in the edition of {row['edition_date'].isoformat()}:"

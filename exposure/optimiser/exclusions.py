@@ -125,7 +125,9 @@ def _verdict(
             f"{issuer} is neither bought nor sold: {row['wording']}{over}; a sale needs a licence of OFAC",
             raw=list_id, cure="ask counsel for a licence of OFAC, or a general licence that covers the sale",
         )  # fmt: skip
-    deadline = "" if day is None or as_of >= meaning.sell_by else f"; to be sold before {day}"
+    # behind the day it only concerns a holder who is no US person: the day is not theirs
+    soon = meaning.sell_by is not None and as_of < meaning.sell_by
+    deadline = f"; to be sold before {day}" if soon else ""
     return OUT, issue(
         "info", FILE, "list_excluded", f"{issuer} excluded: {row['wording']}{deadline}", raw=list_id
     )

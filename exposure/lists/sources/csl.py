@@ -41,6 +41,7 @@ from exposure.lists.sources.remarks import (
 from exposure.schemas import issue
 
 LAYOUT = "csl"
+ZONE_DAYS = 1  # the time in a JSON edition is UTC; a desk counts the days of its own zone
 LEGACY_HEADER = (
     "source", "entity_number", "type", "programs", "name", "title", "addresses", "federal_register_notice",
     "start_date", "end_date", "standard_order", "license_requirement", "license_policy", "call_sign", "vessel_type",
@@ -121,7 +122,7 @@ def read_csl(
     issues: list[dict[str, object]] = []
     if is_json(text):
         table, stated = _json(path, text, issues)
-        check_edition(path.name, edition_date, stated)
+        check_edition(path.name, edition_date, stated, slack=ZONE_DAYS)
     else:
         table = _csv(path, text)
     rows = columns_frame(_rows(table, issues)) if table.lines else rows_frame([])
@@ -142,10 +143,24 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in {"{", "["}
 
 
-def stated_day(path: Path, content: bytes) -> date | None:
-    """Return the day on which a JSON edition says it was made; a CSV says none."""
+def stated_day(path: Path, content: bytes, read_on: date) -> date | None:
+    """Return the day on which a JSON edition says it was made; a CSV says none.
+
+    One that is of tomorrow here was made today.
+
+    Raises
+    ------
+    ListError
+        If a JSON file that states no day is no screening list at all: an answer such as "Forbidden".
+    """
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in {b"{", b"["}:
+        return None
     found = re.search(rb'"search_performed_at"\s*:\s*"(\d{4}-\d{2}-\d{2})', content)
-    return _day(found.group(1).decode()) if found and is_json(_text(path, content[:64])) else None
+    day = _day(found.group(1).decode()) if found else None
+    if day is None:
+        _json(path, _text(path, content), [])
+        return None
+    return read_on if (day - read_on).days == ZONE_DAYS else day
 
 
 # --- the two forms ------------------------------------------------------------------------------------------------
@@ -198,6 +213,9 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
     data = parse_json(path, text)
     records = data.get("results") if isinstance(data, dict) else None
     why, row = "has no list of results", None
+    said = data.get("message") or data.get("error") if isinstance(data, dict) else None
+    if records is None and isinstance(said, str):
+        why = f"is an answer of the server, no list: {said[:80]}"
     if isinstance(records, list):
         row = next((at for at, item in enumerate(records, 1) if not isinstance(item, dict)), None)
         why = "is no record of names and values"

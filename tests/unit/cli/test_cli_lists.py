@@ -292,3 +292,29 @@ def test_the_content_check_names_links_whose_row_has_left(ask, two):
     assert "link ends there" in left[0]["message"]
     # the edition of the week before lacks other rows too, but Sugon was on it
     assert "EL:sugon:84 FR 29373" not in {row["raw"] for row in json.loads(before)["issues"]}
+
+
+def test_a_list_may_be_named_in_small_letters(ask, two):
+    code, out, _ = ask("data", "lists", "diff", "el", "--format", "csv")
+
+    assert code == 0
+    assert "Sugon" in out
+
+
+def test_a_file_can_not_have_been_fetched_after_today(ask, file):
+    code, _, err = ask(
+        "data", "refresh", "--from", file(records()), "--edition", "2026-07-31", "--fetched-on", "2999-01-01"
+    )  # fmt: skip
+
+    assert code == 2
+    assert "can't have been fetched on 2999-01-01" in err
+
+
+def test_an_answer_that_is_no_list_says_what_it_is(ask, tmp_path):
+    (tmp_path / "c.json").write_text('{"message": "Forbidden"}', encoding="utf-8")
+
+    code, _, err = ask("data", "refresh", "--from", str(tmp_path / "c.json"))
+
+    assert code == 3
+    assert "is an answer of the server, no list: Forbidden" in err
+    assert "--edition" not in err

@@ -476,3 +476,29 @@ def test_a_benchmark_beside_the_holdings_is_not_read(ask, tmp_path):
 
     assert code == 0, err
     assert "000977.SZ" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--lists", ""), "names no list"),
+        (("--lists", " , "), "names no list"),
+        (("--max-age", "-1"), "max-age"),
+    ],
+)
+def test_an_empty_list_of_lists_and_a_negative_age_are_usage_faults(ask, arguments, says):
+    code, _, err = ask("screen", SAMPLE, *DAY, *arguments)
+
+    assert code == 2
+    assert says in err
+
+
+def test_a_hyphen_is_the_screen_and_no_file(ask, mine, proposed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = ask("screen", SAMPLE, *DAY, "--lists", "sdn")[1]
+    queue = ("screen", SAMPLE, *DAY, "--propose", "--from", str(tmp_path / "consolidated.csv"), "--edition",
+             "2026-07-31", "--content", str(mine))  # fmt: skip
+
+    assert ask("screen", SAMPLE, *DAY, "--lists", "sdn", "-o", "-")[1] == plain
+    assert ask(*queue, "-o", "-")[1] == ask(*queue)[1]
+    assert not (tmp_path / "-").exists()

@@ -308,3 +308,24 @@ def test_an_id_may_be_cut_short_as_long_as_it_names_one():
         find_proposal(queue, "el-")
     with pytest.raises(ListError, match="none"):
         find_proposal(queue, "sdn-x")
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        ({"on": date(2026, 7, 30)}, "can't have been reviewed on 2026-07-30"),
+        ({"since": date(2026, 8, 1)}, "can't be in effect since 2026-08-01 only"),
+    ],
+)
+def test_a_decision_comes_after_the_edition_and_the_edition_after_the_rule(days, says):
+    queue = build_queue(PEOPLE, links(), [(edition(NAURA), None)])
+    proposal = waiting(queue).row(0, named=True)
+
+    with pytest.raises(ListError) as caught:
+        accepted_links(
+            proposal, links(), **({"on": ON, "source_id": "s", "since": date(2026, 7, 1)} | days)
+        )
+    assert says in caught.value.render()
+    if "on" in days:
+        with pytest.raises(ListError, match="can't have been reviewed"):
+            rejected_links(proposal, links(), source_id="s", note="n", **days)
