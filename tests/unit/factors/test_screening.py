@@ -248,3 +248,21 @@ def test_what_is_suspended_before_it_starts_does_not_start(catalog):
 
     assert package in set(cliffs(catalog.events, date(2025, 11, 6))["event_id"])
     assert package not in set(cliffs(catalog.events, date(2025, 11, 7))["event_id"])
+
+
+@pytest.mark.parametrize(
+    ("line", "issuer", "list_id"),
+    [
+        ("600941.SH", "china_mobile", "NS-CMIC"),
+        ("1186.HK", "china_railway_construction", "NS-CMIC"),
+        ("2359.HK", "wuxi_apptec", "1260H"),
+    ],
+)
+def test_every_line_of_a_listed_issuer_that_the_masters_hold_is_known(
+    catalog, line, issuer, list_id
+):
+    assert (
+        dict(catalog.master.listings.select("listing_id", "issuer_id").iter_rows())[line] == issuer
+    )
+    found = list_status_at(catalog, date(2026, 8, 3), [list_id])
+    assert issuer in set(found.filter(pl.col("status") == "listed")["issuer_id"])
