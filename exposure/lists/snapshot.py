@@ -18,6 +18,7 @@ from exposure.lists.rows import clean_name, fill_down_faults, is_a_name, name_ke
 from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
 
 SMALLEST_SHARE = 0.98  # of the rows of the edition before
+SCREENING_LIST = "csl"  # the layout that holds all US lists at once
 # rows that repeat another in every cell: a whole screening list has at most 0.6% (10 of the Denied Persons List)
 MOST_REPEATED, FEW_REPEATED = 0.02, 10
 # names whose absence means that the file is cut, not that they left the list: name → the day they came
@@ -330,6 +331,30 @@ def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
             f"{new.file} is not a whole edition",
             places=places,
             cure="keep the edition before, and fetch the official file again",
+        )
+
+
+def check_lists(new: Snapshot) -> None:
+    """Refuse a file that says it is a screening list and lacks a list that every one of its day has.
+
+    Raises
+    ------
+    ListError
+        With one place a list that is not there.
+    """
+    if new.layout != SCREENING_LIST:
+        return
+    lists = new.counts()
+    lacking = [
+        name
+        for name, canaries in CANARIES.items()
+        if name not in lists and min(canaries.values()) <= new.edition_date
+    ]
+    if lacking:
+        raise ListError(
+            f"{new.file} is not a whole screening list",
+            places=[Place(new.file, f"has no row of list {name}") for name in sorted(lacking)],
+            cure="fetch the whole official file, not a selection from it",
         )
 
 

@@ -13,6 +13,12 @@ import pytest
 from tests.official_lists import csv_edition
 
 EL = "Entity List (EL) - Bureau of Industry and Security"
+OTHERS = [
+    {"source": "Non-SDN Chinese Military-Industrial Complex Companies List (CMIC) - T", "entity_number": "1",
+     "name": "Hikvision", "type": "Entity"},
+    {"source": "Specially Designated Nationals (SDN) - T", "entity_number": "2", "name": "Integrity Technology",
+     "type": "Entity"},
+]  # fmt: skip
 NAMES = ("Huawei Technologies Co., Ltd.", "Semiconductor Manufacturing International Corporation",
          "Yangtze Memory Technologies", "Sugon")  # fmt: skip
 
@@ -26,7 +32,8 @@ def records(*names, **more):
 @pytest.fixture
 def file(tmp_path):
     def write(rows, name="c.csv"):
-        (tmp_path / name).write_bytes(csv_edition(rows))
+        # a screening list has these too; without them it is none
+        (tmp_path / name).write_bytes(csv_edition([*rows, *OTHERS]))
         return name
 
     return write
@@ -49,7 +56,7 @@ def test_a_file_is_kept_beside_the_project_and_its_line_printed(ask, file, tmp_p
         r" the first in this layout\n",
         out,
     )
-    assert "1 of 1 lists are new and kept in lists/" in err
+    assert "3 of 3 lists are new and kept in lists/" in err
     assert len(list((tmp_path / "lists" / "EL").iterdir())) == 1
 
 
@@ -70,7 +77,7 @@ def test_the_same_file_again_is_said(ask, file):
     _, out, err = ask(*arguments)
 
     assert "the same file was kept before" in out
-    assert "0 of 1 lists are new" in err
+    assert "0 of 3 lists are new" in err
 
 
 def test_a_dry_run_keeps_nothing(ask, file, tmp_path):
@@ -186,7 +193,7 @@ def test_a_list_that_is_too_old_exits_with_7(ask, two):
     data = json.loads(out)
     ages = {row["list_id"]: row["state"] for row in data["ages"]}
     assert (ages["EL"], ages["MEU"]) == ("refuse", "warn")
-    assert len(data["editions"]) == 2
+    assert len(data["editions"]) == 6  # two days, three lists
     assert "too old to rely on absence from it: EL" in err
 
 
