@@ -364,6 +364,9 @@ class ListLinks(dy.Schema):
     mechanism = dy.String()
     footnote = dy.String(nullable=True)
     citation = dy.String()
+    earliest = dy.Date(
+        nullable=True
+    )  # where only a span is known: not before; valid_from is its last day
     valid_from = dy.Date()
     valid_to = dy.Date(nullable=True)
     known_on = dy.Date()

@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from datetime import date
 from pathlib import Path
 
 from exposure.lists.snapshot import Snapshot
 from exposure.lists.sources.csl import HEADERS, read_csl
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "data" / "sanctions"
+ROOT = Path(__file__).parents[1]
+# beside the project, or where the environment says
+SAMPLES = Path(os.environ.get("EXPOSURE_SHARED_DATA", ROOT.parent / "shared" / "data")) / "sanctions"
 PROJECTION = SAMPLES / "us_csl_projection_2026-07-31.json.gz"
 EDITION = date(2026, 7, 31)
 TABLES = {

@@ -137,7 +137,13 @@ def refresh_command(
                 load_agencies(root), names or [], Path(folder), read_on=day, edition_date=published
             )
     target = find_store(store)
-    done = refresh(target, snapshots, links, dry_run=dry_run, accept_fewer=accept_fewer or [])
+    done = refresh(
+        target,
+        snapshots,
+        links,
+        dry_run=dry_run,
+        accept_fewer=[name.upper() for name in accept_fewer or []],
+    )
     if chosen == "json":
         emit_json({"dry_run": dry_run, "lists": [_facts(one) for one in done]}, output)
     elif chosen == "table":
@@ -334,6 +340,7 @@ def diff_command(
 
     chosen = chosen_format(kind, as_json)
     target = find_store(store)
+    list_id = list_id.upper()
     new = target.edition(list_id, parse_date(second))
     old = target.before(new, list_id, parse_date(first))
     table = changes(new, old).table()

@@ -71,7 +71,7 @@ AllowRejects = Annotated[
 MaxAge = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
-        "--max-age", metavar="DAYS", help="Exit 7 if risk or list data are older than this."
+        "--max-age", min=0, metavar="DAYS", help="Exit 7 if risk or list data are older than this."
     ),
 ]
 FailOn = Annotated[

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from exposure.factors.catalog import Catalog
-    from exposure.factors.screening import ScreenResult
     from exposure.portfolios.holdings import Book
 
 EXIT_LISTED = 4
@@ -42,6 +41,7 @@ FAIL_ON = {
     "unresolved": ("listed", "related", "unresolved"),
 }
 DEFAULT = "holdings"
+ISSUERS = "portfolios/reference/issuers.csv"
 
 
 class _HoldingsFirst(TyperGroup):
@@ -134,15 +134,23 @@ def holdings_command(
     quiet: Quiet = False,
 ) -> int:
     """Screen a portfolio, or queue what a person has to look at."""
+    from exposure.cli.screen_basis import find_basis, footer_lines, refuse_old
     from exposure.factors.screening import screen
     from exposure.portfolios.holdings import load_holdings
     from exposure.scenarios.definitions import load_catalog
 
     chosen = chosen_format(kind, as_json)
+    names = (
+        None
+        if lists is None
+        else [name.strip().upper() for name in lists.split(",") if name.strip()]
+    )
     if fail_on is not None and fail_on not in FAIL_ON:
         raise typer.BadParameter(f"--fail-on {fail_on!r} must be one of {', '.join(FAIL_ON)}")
     if lang not in ("both", "zh", "en"):
         raise typer.BadParameter(f"--lang {lang!r} must be both, zh or en")
+    if names == []:
+        raise typer.BadParameter("--lists names no list: e.g. --lists EL,SDN")
     if (from_files or edition) and not propose:
         raise typer.BadParameter("--from and --edition go with --propose")
     catalog = load_catalog(content, master=master)
@@ -153,53 +161,31 @@ def holdings_command(
         master=catalog.master,
         layout=layout,
         allow_rejects=allow_rejects,
+        find_benchmark=False,  # a fault in a file that a screening doesn't need is no reason to refuse it
     )
     if propose:
         queue = _propose(book, catalog, from_files or [], store, parse_date(edition))
         _show_queue(queue, chosen, output, quiet=quiet)
         return 0
-    catalog, ended = _ended_by_editions(catalog, store, book.as_of)
-    names = (
-        None
-        if lists is None
-        else [name.strip().upper() for name in lists.split(",") if name.strip()]
-    )
-    found = screen(book, catalog, lists=names)
-    stored = _stored_lines(found, store)
+    basis = find_basis(catalog, store, book.as_of)
+    found = screen(book, basis.catalog, lists=names, seen=basis.seen, open_pairs=basis.open_pairs)
+    stored = footer_lines(found, basis)
     if chosen == "json":
         emit_json({**found.to_dict(), "store": list(stored.values())}, output)
     elif chosen != "table":
         emit(found.rows, chosen, output)
     else:
         text = screen_text(found, book, stored, lang)
-        if output is None:
+        if output is None or str(output) == "-":
             typer.echo(text, nl=False)
         else:
             _to_file(output, text)
-    for line in [*_left_out(book), *_open_lines(catalog, book), *ended]:
+    for line in [*_left_out(book), *_open_lines(catalog, book), *basis.lines]:
         say(line, quiet=quiet)
     if max_age is not None:
-        _refuse_old(found, max_age)
+        refuse_old(found, basis, max_age)
     bad = FAIL_ON.get(fail_on or "", ())
     return EXIT_LISTED if found.rows["status"].is_in(bad).any() else 0
-
-
-def _ended_by_editions(
-    catalog: Catalog, store: Path | None, as_of: date
-) -> tuple[Catalog, list[str]]:
-    """Return the catalog without links whose row has left the newest edition held, and a line for each."""
-    from dataclasses import replace
-
-    from exposure.lists.touched import end_links
-    from exposure.lists.where import find_store
-
-    links, issues = end_links(catalog.list_links, find_store(store), as_of)
-    if issues.is_empty():
-        return catalog, []
-    lines = [
-        f"{row['raw'] or row['file']}: {row['message']}" for row in issues.iter_rows(named=True)
-    ]
-    return replace(catalog, list_links=links), lines
 
 
 def accept_command(
@@ -263,6 +249,7 @@ def reject_command(
 def _decide(
     name: str, decision: str, note: str | None, day: date, content: Path | None, links_of: Any
 ) -> None:
+    from exposure.errors import ListError, Place
     from exposure.factors.catalog import load_facts
     from exposure.lists.queue import MATCH, decided, find_proposal
     from exposure.lists.queue_files import (
@@ -279,6 +266,15 @@ def _decide(
     root = own_content(catalog.root)
     queue = read_queue(root)
     row = find_proposal(queue, name)
+    if row["issuer_id"] not in set(catalog.master.issuers["issuer_id"]):
+        # a link to an issuer that the content doesn't know would make the whole folder unreadable
+        raise ListError(
+            f"{row['proposal_id']}: {row['issuer_id']} is known through --master only; nothing was written",
+            places=[
+                Place(ISSUERS, "has no such issuer", column="issuer_id", value=row["issuer_id"])
+            ],
+            cure=f"add its row to {ISSUERS} of your content folder (and its listings beside it), then decide again",
+        )
     source = list_source(row)
     links = links_of(row, catalog.list_links, day, source["source_id"])
     if row["kind"] == MATCH:
@@ -333,7 +329,7 @@ def _propose(
 
 
 def _show_queue(queue: pl.DataFrame, chosen: str, output: Path | None, *, quiet: bool) -> None:
-    if chosen == "table" and output is None:
+    if chosen == "table" and (output is None or str(output) == "-"):
         typer.echo(queue_text(queue), nl=False)
     else:
         emit(queue, chosen, output)
@@ -341,27 +337,6 @@ def _show_queue(queue: pl.DataFrame, chosen: str, output: Path | None, *, quiet:
         "not one of these counts until it is accepted: exposure screen accept|reject ID",
         quiet=quiet,
     )
-
-
-def _stored_lines(found: ScreenResult, store: Path | None) -> dict[str, str]:
-    """Return the footer of each list of which the store holds the edition, with its hash.
-
-    An edition that is newer than the one reviewed is named as such: the answers don't rest on it.
-    """
-    from exposure.lists.where import find_store
-
-    held = find_store(store)
-    lines: dict[str, str] = {}
-    for name, day, line in found.editions.select("list_id", "edition_date", "line").iter_rows():
-        newest = held.newest(name, found.as_of)
-        if newest is None:
-            continue
-        if newest.edition_date == day:
-            lines[name] = newest.line(name)
-        elif day is None or newest.edition_date > day:
-            late = newest.edition_date.isoformat()
-            lines[name] = f"{line}; edition {late} is in the store, not yet reviewed (--propose)"
-    return lines
 
 
 def _left_out(book: Book) -> list[str]:
@@ -383,22 +358,6 @@ def _open_lines(catalog: Catalog, book: Book) -> list[str]:
     mine = set(book.holdings["issuer_id"].drop_nulls())
     count = sum(issuer in mine for issuer in waiting(read_queue(catalog.root))["issuer_id"])
     return [f"{count} proposed matches of these issuers are unreviewed ({QUEUE})"] if count else []
-
-
-def _refuse_old(found: ScreenResult, max_age: int) -> None:
-    from exposure.errors import Place, StaleData
-
-    old = [
-        Place("factors/lists/editions.csv", f"list {name}: newest edition is {days} days old")
-        for name, days in found.editions.select("list_id", "age_days").iter_rows()
-        if days is not None and days > max_age
-    ]
-    if old:
-        raise StaleData(
-            f"{len(old)} lists are older than {max_age} days",
-            places=old,
-            cure="exposure data refresh, then screen again",
-        )
 
 
 def _to_file(output: Path, text: str) -> None:

@@ -78,7 +78,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
     held = US_PERSON.get(row["us_person"], "")
     if row["sell_by"] is not None:
         day = row["sell_by"].isoformat()
-        held += f"; sales ended {day}" if row["us_person"] == "no" else f"; sell by {day}"
+        held += f"; no sales since {day}" if row["us_person"] == "no" else f"; sell before {day}"
     return [
         *_head(row),
         f"{row['status']} {row['relation'] or ''}".strip(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -70,11 +70,18 @@ def scores_in(
 
 
 def list_status_at(
-    catalog: Catalog, as_of: date, lists: Sequence[str] | None = None
+    catalog: Catalog,
+    as_of: date,
+    lists: Sequence[str] | None = None,
+    *,
+    stale: Mapping[str, str] | None = None,
+    open_pairs: Collection[tuple[str, str]] = (),
 ) -> pl.DataFrame:
     """Return :class:`~exposure.schemas.ListStatus` of all issuers on a day.
 
-    Absence counts only where somebody looked: without a screening the status is unresolved.
+    Absence counts only where somebody looked: without a screening the status is unresolved. Scores give neither
+    ``stale`` nor ``open_pairs``: they rest on what was reviewed, whatever its age; see
+    :func:`~exposure.lists.status.list_status`.
     """
     return list_status(
         catalog.list_links,
@@ -84,6 +91,8 @@ def list_status_at(
         editions=catalog.editions,
         screened=catalog.screened,
         reach=ownership_reach(catalog.master.ownership, catalog.list_links, catalog.events, as_of),
+        stale=stale,
+        open_pairs=open_pairs,
     )
 
 

@@ -6,7 +6,7 @@ listed suppliers, which are economics and no status. Only reviewed links are rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ import polars as pl
 from exposure.errors import UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import list_status_at
-from exposure.lists.meanings import Meaning
+from exposure.lists.meanings import Meaning, Meanings
 from exposure.lists.ownership import ownership_reach
 from exposure.lists.snapshot import REFUSE_AFTER_DAYS
 from exposure.lists.status import LISTS
@@ -52,7 +52,7 @@ class ScreenRows(dy.Schema):
     us_person = dy.String(
         nullable=True, regex=r"^(yes|sell_only|no|unknown)$"
     )  # null: the list is silent
-    sell_by = dy.Date(nullable=True)
+    sell_by = dy.Date(nullable=True)  # sales end before this day
     meaning_zh = dy.String()
     meaning_en = dy.String()
     edition_date = dy.Date(nullable=True)  # null: no edition was out on the day
@@ -164,11 +164,14 @@ def screen(
     *,
     lists: Sequence[str] | None = None,
     news_since: date | None = None,
+    seen: Mapping[str, date] | None = None,
+    open_pairs: Collection[tuple[str, str]] = (),
 ) -> ScreenResult:
     """Say who of a portfolio is on which list, by what relation, since when, and what that means for a holder.
 
     There is no "clear": absence is "not on list X as of D (edition E)", and an issuer that nobody looked for is
-    unresolved.
+    unresolved. So is absence from a list whose newest edition is older than the list allows (30 days; 1260H 120): what
+    came on it since is not known. Scores go by what was reviewed, whatever its age.
 
     Parameters
     ----------
@@ -179,6 +182,11 @@ def screen(
         force.
     news_since
         Answers that differ from those of this day are news; by default a week ago.
+    seen
+        List → the last day by then on which its edition was still the agency's newest; by default the day of the
+        edition.
+    open_pairs
+        Issuer and list of possible matches that nobody has decided: unresolved, unless the issuer is listed anyway.
 
     Raises
     ------
@@ -200,8 +208,10 @@ def screen(
                 f"no list is called {name!r}", cure=f"use {', '.join(catalog.meanings.lists)}"
             )
     asked = list(dict.fromkeys(lists or LISTS))
-    statuses = list_status_at(catalog, day, None if lists is None else asked)
-    editions = _editions(catalog, asked, statuses, day)
+    only = None if lists is None else asked
+    reviewed = list_status_at(catalog, day, only)
+    editions = _editions(catalog, asked, reviewed, day, seen or {})
+    statuses = list_status_at(catalog, day, only, stale=_too_old(editions), open_pairs=open_pairs)
     then = day - timedelta(days=NEWS_DAYS) if news_since is None else news_since
     return ScreenResult(
         day,
@@ -210,7 +220,8 @@ def screen(
         _suppliers(book, catalog, statuses, day),
         editions,
         cliffs(catalog.events, day),
-        _news(book, list_status_at(catalog, then, None if lists is None else asked), statuses),
+        # that a list grew old is no news of an issuer
+        _news(book, list_status_at(catalog, then, only), reviewed, statuses),
     )
 
 
@@ -246,9 +257,16 @@ def cliffs(events: pl.DataFrame, as_of: date, days: int = CLIFF_DAYS) -> pl.Data
     """
     last = as_of + timedelta(days=days)
     known = events.filter(pl.col("known_on") <= as_of)
+    # An act is known from its announcement, its suspension no later than from the day it begins. Of an end nobody
+    # knows since when it was known, so it is no cliff of an earlier day; the end of a relief is that of a suspension.
+    suspended = (pl.col("suspended_from") <= as_of).fill_null(False)
+    held_back = suspended & (pl.col("effective") >= pl.col("suspended_from")).fill_null(False)
     # a suspension holds through its last day: what it holds back is due on the day after
     ends = (pl.col("suspended_to") + pl.duration(days=1)).cast(pl.Date)
-    parts = [known.with_columns(due=due) for due in (pl.col("effective"), ends, pl.col("ended"))]
+    parts = [
+        known.filter(~held_back).with_columns(due=pl.col("effective")),
+        known.filter(suspended).with_columns(due=ends),
+    ]
     due = pl.concat(parts).filter((pl.col("due") > as_of) & (pl.col("due") <= last))
     due = due.filter(pl.col("mechanism") != RELIEF)
     chosen = due.sort("due", "event_id").unique("event_id", keep="first", maintain_order=True)
@@ -295,7 +313,7 @@ def _screen_rows(
                 "reviewed_on": reviewed.day(status),
             }
         )
-    rows += _strangers(book, issuers, asked, edition_of, day)
+    rows += _strangers(book, issuers, asked, edition_of, catalog.meanings, day)
     rows.sort(key=_rank)
     schema = {name: column.dtype for name, column in ScreenRows.columns().items()}
     table = [{name: row[name] for name in schema} for row in rows]
@@ -345,6 +363,7 @@ def _strangers(
     issuers: Mapping[str, Any],
     asked: Sequence[str],
     edition_of: Mapping[str, date | None],
+    meanings: Meanings,
     day: date,
 ) -> Iterator[dict[str, Any]]:
     """Yield a line a list for holdings whose issuer the catalog doesn't know: nobody looked for them."""
@@ -360,7 +379,7 @@ def _strangers(
                 "weight": line["weight"],
                 "list_id": list_id,
                 "status": "unresolved",
-                **_meaning_cells(Meaning("unknown", None, "", "")),
+                **_meaning_cells(meanings.unresolved(list_id)),
                 "edition_date": edition_of.get(list_id),
                 "link_ids": [],
                 "wording": f"list {list_id} unresolved as of {day.isoformat()}: {NOT_IN_CATALOG}",
@@ -425,7 +444,9 @@ def _suppliers(book: Book, catalog: Catalog, statuses: pl.DataFrame, day: date) 
     )  # fmt: skip
 
 
-def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+def _news(
+    book: Book, before: pl.DataFrame, now: pl.DataFrame, answers: pl.DataFrame
+) -> pl.DataFrame:
     """Return whose answer changed; the day and the edition inside a sentence are no change."""
     told = ["status", "relation", "row_name", "mechanisms", "citation"]
     keys = ["issuer_id", "list_id"]
@@ -435,12 +456,31 @@ def _news(book: Book, before: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
     )
     same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in told])
     # a list asked about only since somebody is on it has no earlier answer
-    news = joined.filter(~same).select(*keys, before="wording_before", now="wording")
+    news = (
+        joined.filter(~same)
+        .select(*keys, before="wording_before")
+        .join(answers.select(*keys, now="wording"), on=keys, how="left")
+    )
     return ListNews.validate(news.sort(keys))
 
 
+def _too_old(editions: pl.DataFrame) -> dict[str, str]:
+    """Return list → why its absences are open: what came on it since its edition is not known."""
+    old = editions.filter(pl.col("age_days") > pl.col("allowed_days"))
+    return {
+        name: f"edition {edition.isoformat()} is {days} days old, {allowed} allowed"
+        for name, edition, days, allowed in old.select(
+            "list_id", "edition_date", "age_days", "allowed_days"
+        ).iter_rows()
+    }
+
+
 def _editions(
-    catalog: Catalog, asked: Iterable[str], statuses: pl.DataFrame, day: date
+    catalog: Catalog,
+    asked: Iterable[str],
+    statuses: pl.DataFrame,
+    day: date,
+    seen: Mapping[str, date],
 ) -> pl.DataFrame:
     shown = list(dict.fromkeys([*asked, *statuses["list_id"].unique().sort()]))
     out = catalog.editions.filter(
@@ -463,7 +503,10 @@ def _editions(
         }
         text = "no edition was out: answers rest on the dates of the cited rules"
         if edition is not None:
-            age = (day - edition["edition_date"]).days
+            last = max(
+                edition["edition_date"], min(day, seen.get(list_id, edition["edition_date"]))
+            )
+            age = (day - last).days
             found |= {
                 "edition_date": edition["edition_date"],
                 "rows": edition["rows"],

@@ -2,8 +2,8 @@
 
 Nothing downstream reads a proposal. Methods in order: identifier (ticker) → exact name → name without legal forms →
 same tokens in another order, with a letter or two different (token_sort) → the same telling words, whatever place,
-trade or legal form stands beside them (telling_words: this one finds units of a group too). A pair gets the first
-method that hits.
+trade or legal form stands beside them (telling_words: this one finds units of a group too) → the one telling word of an
+issuer among those of a row (brand: units with a trade of their own). A pair gets the first method that hits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from rapidfuzz import fuzz, process
 from exposure.lists.rows import COMPANY_KINDS, clean_name, name_key
 from exposure.portfolios.securities import SecurityMaster
 
-METHODS = ("identifier", "exact", "legal_forms_stripped", "token_sort", "telling_words")
+BRAND = "brand"
+METHODS = ("identifier", "exact", "legal_forms_stripped", "token_sort", "telling_words", BRAND)
 LIKENESS = 90.0  # token_sort from which a pair is proposed: 18 of 22 positives, 1 false, on the labelled names
 REST_LIKENESS = (
     75.0  # of what two names don't share: "Lam" and "ACM" beside Research are two companies
 )
 SHORT_CHINESE = 2  # characters; three already name one company
+SHORTEST_BRAND = 5  # letters of a word that names one group: shorter ones stand in other names too
 SHORT_ALIAS = 4  # characters; such an alias needs the country and a second hit
 LEGAL_FORMS = frozenset(
     {"co", "ltd", "limited", "inc", "incorporated", "corp", "corporation", "company", "llc", "plc"}
@@ -38,6 +40,41 @@ _BRACKET = re.compile(r"\s*\([^()]*\)\s*$")  # "Huawei Technologies Co., Ltd. (H
 STOP_WORDS = frozenset(
     {"china", "chinese", "beijing", "shanghai", "shenzhen", "guangzhou", "nanjing", "hangzhou"}
     | {"chengdu", "wuhan", "tianjin", "suzhou", "xian", "hong", "kong", "hk", "zhejiang", "jiangsu"}
+    | {
+        "wuxi",
+        "hefei",
+        "xiamen",
+        "zhuhai",
+        "qingdao",
+        "ningbo",
+        "shenyang",
+        "dalian",
+        "jinan",
+        "changsha",
+    }
+    | {"zhengzhou", "chongqing", "fuzhou", "dongguan", "foshan", "kunshan", "nantong", "changzhou"}
+    | {
+        "nanchang",
+        "harbin",
+        "changchun",
+        "kunming",
+        "guiyang",
+        "taiyuan",
+        "shijiazhuang",
+        "jiaxing",
+    }
+    | {
+        "guangdong",
+        "fujian",
+        "anhui",
+        "hunan",
+        "hubei",
+        "sichuan",
+        "shandong",
+        "shaanxi",
+        "liaoning",
+    }
+    | {"haining", "qianhai", "taiwan", "korea", "usa", "europe", "asia", "global"}
     | {"national", "advanced", "digital", "new", "international", "technology", "technologies"}
     | {
         "science",
@@ -52,6 +89,43 @@ STOP_WORDS = frozenset(
     | {"micro"}
     | {"the", "of", "and"}
 )
+# words of many companies that name none of them when they stand alone
+NO_BRANDS = frozenset(
+    {
+        "united",
+        "general",
+        "first",
+        "great",
+        "golden",
+        "oriental",
+        "eastern",
+        "western",
+        "northern",
+        "southern",
+    }
+    | {
+        "super",
+        "power",
+        "energi",
+        "software",
+        "mobile",
+        "telecom",
+        "marine",
+        "communication",
+        "communications",
+    }
+    | {
+        "network",
+        "networks",
+        "aerospace",
+        "aviation",
+        "shipping",
+        "trading",
+        "devices",
+        "silicon",
+        "intelligent",
+    }
+)
 GREATER_CHINA = frozenset({"CN", "HK", "MO", "TW"})
 
 
@@ -62,7 +136,9 @@ class Proposals(dy.Schema):
     list_id = dy.String(primary_key=True)
     row_key = dy.String(primary_key=True)
     row_name = dy.String()
-    method = dy.String(regex=r"^(identifier|exact|legal_forms_stripped|token_sort|telling_words)$")
+    method = dy.String(
+        regex=r"^(identifier|exact|legal_forms_stripped|token_sort|telling_words|brand)$"
+    )
     score = dy.Float64(min=0, max=100)
     reason = dy.String()
     countries = dy.List(dy.String())
@@ -115,6 +191,7 @@ def propose(
         if reviewed is None
         else set(reviewed.select("issuer_id", "list_id", "row_key").iter_rows())
     )
+    listed = set() if reviewed is None else _listed(reviewed)
     countries = dict(master.issuers.select("issuer_id", "country").iter_rows())
     hits: dict[tuple[str, int], list[_Hit]] = defaultdict(list)
     for issuer, at, hit in index.hits(master):
@@ -126,6 +203,8 @@ def propose(
         if key in decided or not _enough(found, countries[issuer], row["countries"]):
             continue
         hit = min(found, key=lambda one: one.rank)
+        if hit.method == BRAND and (issuer, row["list_id"]) in listed:
+            continue  # its units change nothing of what the list says of it
         known = best.get(key)
         if known is not None and known["rank"] <= hit.rank:
             continue
@@ -144,16 +223,28 @@ def propose(
     return _arranged(list(best.values()))
 
 
+def _listed(reviewed: pl.DataFrame) -> set[tuple[str, str]]:
+    """Return issuer and list of those that are on it themselves."""
+    own = reviewed.filter(
+        (pl.col("decision") == "accepted")
+        & (pl.col("relation") == "self")
+        & pl.col("valid_to").is_null()
+    )
+    return set(own.select("issuer_id", "list_id").iter_rows())
+
+
 def _enough(found: list[_Hit], country: str, countries: list[str]) -> bool:
     """Say whether hits suffice: a short alias alone does not; it needs the country and a second name that meets one.
 
+    A brand needs the country: a unit abroad bears the whole name or is found by reading.
+
     One name that meets by two methods is one hit.
     """
-    if any(not hit.short for hit in found):
-        return True
     at_home = country in countries or (
         country in GREATER_CHINA and bool(GREATER_CHINA.intersection(countries))
     )
+    if any(not hit.short and (at_home or hit.method != BRAND) for hit in found):
+        return True
     several = len({hit.ours for hit in found}) > 1 or len({hit.theirs for hit in found}) > 1
     return at_home and several
 
@@ -183,6 +274,9 @@ class _Index:
     by_core: Mapping[str, list[tuple[int, str]]]  # without legal forms
     by_telling: Mapping[str, list[tuple[int, str]]]  # telling words only, written together
     by_word: Mapping[str, list[str]]  # a word → the cores that have it
+    by_brand: Mapping[
+        str, list[tuple[int, str]]
+    ]  # first telling word → rows and the name as printed
 
     @staticmethod
     def of(rows: pl.DataFrame) -> _Index:
@@ -206,11 +300,17 @@ class _Index:
                     by_core[core].append((at, name))
                 if forms.telling:
                     by_telling[forms.telling].append((at, name))
+        by_brand: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        for at, row in enumerate(table):
+            for name in dict.fromkeys([row["name"], *row["aliases"]]):
+                first = next(iter(_telling_list(_Forms.of(name).core)), "")
+                if len(first) >= SHORTEST_BRAND:
+                    by_brand[first].append((at, name))
         by_word: defaultdict[str, list[str]] = defaultdict(list)
         for core in sorted(by_core):
             for word in set(core.split()):
                 by_word[word].append(core)
-        return _Index(table, by_listing, by_name, by_core, by_telling, by_word)
+        return _Index(table, by_listing, by_name, by_core, by_telling, by_word, by_brand)
 
     def hits(self, master: SecurityMaster) -> Iterator[tuple[str, int, _Hit]]:
         """Yield issuer, row and hit."""
@@ -225,6 +325,7 @@ class _Index:
             forms = _Forms.of(name)
             yield from ((issuer, at, hit) for at, hit in self._by_name(name, forms))
             yield from ((issuer, at, hit) for at, hit in self._by_telling_words(name, forms))
+            yield from ((issuer, at, hit) for at, hit in self._by_brand(name, forms))
 
     def _by_name(self, name: str, forms: _Forms) -> Iterator[tuple[int, _Hit]]:
         core = forms.core
@@ -263,6 +364,16 @@ class _Index:
             likeness = float(fuzz.token_set_ratio(forms.key, name_key(printed)))
             short = _is_short(telling)
             yield at, _hit("telling_words", likeness, "~", name, printed, short)
+
+    def _by_brand(self, name: str, forms: _Forms) -> Iterator[tuple[int, _Hit]]:
+        words = _telling_list(forms.core)
+        if len(words) != 1 or len(words[0]) < SHORTEST_BRAND or not words[0].isascii():
+            return  # two words name a company together, each alone may stand in any other
+        if words[0] in NO_BRANDS or forms.core.split()[0] in STOP_WORDS:
+            return  # "China Mobile": the word behind the place is a trade, no brand
+        for at, printed in self.by_brand.get(words[0], []):
+            likeness = float(fuzz.token_set_ratio(forms.key, name_key(printed)))
+            yield at, _hit(BRAND, likeness, "~", name, printed, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,8 +456,14 @@ def telling_words(name: str) -> str:
 
 
 def _telling(core: str) -> str:
+    return "".join(_telling_list(core))
+
+
+def _telling_list(core: str) -> list[str]:
     words = [word for word in core.split() if word not in STOP_WORDS and word not in LEGAL_FORMS]
-    return "".join(words).replace("y", "i")  # two spellings of one Chinese sound: Hygon, Higon
+    return [
+        word.replace("y", "i") for word in words
+    ]  # two spellings of one Chinese sound: Hygon, Higon
 
 
 def _rests_agree(one: str, other: str) -> bool:

@@ -51,7 +51,8 @@ class Meaning:
         May a US person hold the share: ``yes``, ``sell_only``, ``no`` or ``unknown``; None where the list says
         nothing of the issuer, which is no permission.
     sell_by
-        The last day to sell, where the list gives one.
+        The day before which sales have to be made, where the list gives one: on it they are forbidden (EO 14032,
+        section 1(b): before 12:01 a.m.).
     zh, en
         The sentences; empty where the list says nothing of the issuer.
     """
@@ -89,7 +90,7 @@ class Meanings:
             An ownership rule catches the issuer, whatever else its relatives are.
         """
         if status["status"] == "unresolved":
-            return Meaning(UNKNOWN, None, "", "")
+            return self.unresolved(status["list_id"])
         if status["status"] == "not_on_list":
             return Meaning(None, None, "", "")
         list_id = status["list_id"]
@@ -108,14 +109,16 @@ class Meanings:
             known = [(rule, {})]
         held = [sentence.us_person for sentence, _ in known]
         us_person = max(held, key=STRICTER.index, default=YES)
-        if us_person == SELL_ONLY and sell_by is not None and as_of > sell_by:
+        if us_person == SELL_ONLY and sell_by is not None and as_of >= sell_by:
             us_person = NO
-        return Meaning(
-            us_person,
-            sell_by,
-            "".join(_filled(s.zh, link, status, sell_by) for s, link in known),
-            " ".join(_filled(s.en, link, status, sell_by) for s, link in known),
-        )
+        zh = dict.fromkeys(_filled(s.zh, link, status, sell_by) for s, link in known)
+        en = dict.fromkeys(_filled(s.en, link, status, sell_by) for s, link in known)
+        return Meaning(us_person, sell_by, "".join(zh), " ".join(en))
+
+    def unresolved(self, list_id: str) -> Meaning:
+        """Return what it means that nobody can say: nothing for a holder, where the list bans no holding at all."""
+        held = {s.us_person for (name, _, _), s in self.sentences.items() if name == list_id}
+        return Meaning(YES if held == {YES} else UNKNOWN, None, "", "")
 
     def _sell_by(self, list_id: str, links: Iterable[Mapping[str, Any]]) -> date | None:
         name = self.lists.get(list_id)

@@ -179,7 +179,9 @@ def ownership_reach(
     ownership
         :class:`~exposure.schemas.Ownership`.
     list_links
-        :class:`~exposure.schemas.ListLinks`: accepted links of relation ``self`` make an owner listed.
+        :class:`~exposure.schemas.ListLinks`: accepted links of relation ``self`` make an owner listed. One of relation
+        ``parent`` says that a listed company controls the issuer: where no stake of that company is in evidence, the
+        percentage is not known.
     events
         See :func:`rule_state`.
 
@@ -190,9 +192,8 @@ def ownership_reach(
         ``unresolved``.
     """
     stakes = stakes_at(ownership, as_of)
-    live = list_links.filter(
-        (pl.col("decision") == "accepted") & (pl.col("relation") == "self") & in_force(as_of)
-    )
+    accepted = list_links.filter((pl.col("decision") == "accepted") & in_force(as_of))
+    live = accepted.filter(pl.col("relation") == "self")
     rows: list[dict[str, object]] = []
     for list_id in RULE_LISTS:
         state = rule_state(list_id, as_of, events)
@@ -218,8 +219,49 @@ def ownership_reach(
                     "wording": _wording(list_id, as_of, state, owned, verdict),
                 }
             )
+        told = {row["issuer_id"] for row in rows if row["list_id"] == list_id}
+        rows += [
+            row
+            for row in _unknown_parents(accepted, stakes, list_id, as_of, state)
+            if row["issuer_id"] not in told
+        ]
     schema = {name: column.dtype for name, column in OwnershipReach.columns().items()}
     return OwnershipReach.validate(pl.DataFrame(rows, schema=schema))
+
+
+def _unknown_parents(
+    accepted: pl.DataFrame, stakes: pl.DataFrame, list_id: str, as_of: date, state: str
+) -> list[dict[str, object]]:
+    """Return issuers whose reviewed parent is on a list while nothing says what that parent holds."""
+    own = accepted.filter(pl.col("list_id") == list_id)
+    listed = own.filter(pl.col("relation") == "self").select("row_key", owner="issuer_id").unique()
+    # the parent as an issuer of ours, if it is one, and whether a stake of it in the company is in evidence
+    stated = (
+        own.filter(pl.col("relation") == "parent")
+        .join(listed, on="row_key")
+        .join(stakes, left_on=["owner", "issuer_id"], right_on=["owner", "owned"], how="semi")
+    )
+    open_links = (
+        own.filter(pl.col("relation") == "parent")
+        .join(stated, on=["issuer_id", "row_key"], how="anti")
+        .sort("issuer_id", "row_name", "link_id")
+    )
+    rows: list[dict[str, object]] = []
+    for (issuer,), links in open_links.group_by("issuer_id", maintain_order=True):
+        owned = Owned("unresolved", 0.0, 100.0, tuple(links["row_name"].unique().sort()))
+        rows.append(
+            {
+                "issuer_id": issuer,
+                "list_id": list_id,
+                "verdict": "unresolved",
+                "lo": owned.lo,
+                "hi": owned.hi,
+                "owners": list(owned.owners),
+                "known_on": links["known_on"].max(),
+                "wording": _wording(list_id, as_of, state, owned, "unresolved"),
+            }
+        )
+    return rows
 
 
 def _wording(list_id: str, as_of: date, state: str, owned: Owned, verdict: str) -> str:

@@ -21,7 +21,7 @@ from exposure.lists.touched import touched_links
 from exposure.portfolios.securities import SecurityMaster
 from exposure.schemas import ListLinks, validated
 
-MATCH = "match"
+MATCH, LEFT = "match", "row left"
 OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
 SURE_METHODS = (
     "identifier",
@@ -279,8 +279,9 @@ def accepted_links(
     ListError
         If the relation or the day in effect is not known.
     """
+    _check_days(row, on, since)
     if row["kind"] != MATCH:
-        return _rewritten(row, links, on, note, end=row["kind"] == "row left")
+        return _rewritten(row, links, on, note, end=row["kind"] == LEFT)
     chosen = relation or ("self" if row["method"] in SURE_METHODS else None)
     if chosen not in RELATIONS:
         raise ListError(
@@ -296,6 +297,22 @@ def accepted_links(
     if row["list_id"] == "NS-CMIC" and row["effective"] is not None:
         parts.append(("investment_ban", None, rule, row["effective"], known))
     return _links([_link(row, part, chosen, ACCEPTED, note, on, source_id) for part in parts])
+
+
+def _check_days(row: Mapping[str, Any], on: date, since: date | None = None) -> None:
+    """Refuse a review before the edition, and a row in effect only after the edition that prints it."""
+    edition: date = row["edition_date"]
+    wrong = []
+    if on < edition:
+        wrong.append(f"can't have been reviewed on {on.isoformat()}")
+    if since is not None and since > edition:
+        wrong.append(f"can't be in effect since {since.isoformat()} only")
+    if wrong:
+        raise ListError(
+            f"{row['proposal_id']}: a row of the edition of {edition.isoformat()} {' and '.join(wrong)}",
+            places=[Place(row["file"], f"is the edition of {edition.isoformat()}")],
+            cure="give --since no later than the edition, and --on no earlier",
+        )
 
 
 def _first_rule(row: Mapping[str, Any]) -> str:
@@ -345,10 +362,20 @@ def rejected_links(
     Raises
     ------
     ListError
-        If there is no note, or the relation is one of ownership.
+        If there is no note, or the relation is one of ownership; or if the row has left its list: no decision here
+        keeps a link to a row that the newest edition has not.
     """
     if not note.strip():
         raise ListError(f"{row['proposal_id']}: a rejection says why", cure="add --note")
+    _check_days(row, on)
+    if row["kind"] == LEFT:
+        raise ListError(
+            f"{row['proposal_id']}: {row['row_name']} is not in the edition of {row['edition_date'].isoformat()}:"
+            " its link ends there, whatever is decided here",
+            places=[Place(row["file"], "lacks the row", value=row["row_key"])],
+            cure="accept it; or, if the company stands there under another name, correct row_name and row_key of"
+            f" {row['link_id']} in factors/lists/reviewed_links.csv of your content folder",
+        )
     if row["kind"] != MATCH:
         return _rewritten(row, links, on, note, end=False)
     if relation not in OTHERS:
@@ -408,6 +435,7 @@ def _link(
         "mechanism": mechanism,
         "footnote": footnote,
         "citation": rule,
+        "earliest": None,
         "valid_from": day,
         "valid_to": None,
         "known_on": known,

@@ -16,10 +16,11 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW, ContentRoot, read_text_csv, shipped_root
 from exposure.errors import ListError, Place, UsageError
+from exposure.lists.open_pairs import QUEUE as PROPOSALS
 from exposure.lists.queue import Queue
 from exposure.schemas import Sources, typed_from_text
 
-QUEUE = "factors/lists/proposals.csv"
+QUEUE = PROPOSALS
 LINKS = "factors/lists/reviewed_links.csv"
 SOURCES = "factors/sources.csv"
 

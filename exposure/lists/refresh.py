@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from exposure.errors import ListError, Place
-from exposure.lists.snapshot import Changes, Snapshot, changes
+from exposure.lists.snapshot import Changes, Snapshot, changes, check_lists
 from exposure.lists.store import Store
 from exposure.lists.touched import DECISIVE, TouchedLinks, touched_links
 
@@ -74,6 +74,8 @@ def refresh(
             f"no file here has list {unknown[0]}",
             places=[Place("--accept-fewer", f"the lists are {', '.join(sorted(known))}")],
         )
+    for snapshot in ordered:
+        check_lists(snapshot)
     wanted = [store.check(snapshot, accept_fewer=accept_fewer) for snapshot in ordered]
     out: list[Refreshed] = []
     for snapshot, new in zip(ordered, wanted, strict=True):

@@ -18,6 +18,9 @@ from exposure.lists.rows import clean_name, fill_down_faults, is_a_name, name_ke
 from exposure.schemas import concat_issues, issue, issues_frame, typed_from_text
 
 SMALLEST_SHARE = 0.98  # of the rows of the edition before
+SCREENING_LIST = "csl"  # the layout that holds all US lists at once
+# rows that repeat another in every cell: a whole screening list has at most 0.6% (10 of the Denied Persons List)
+MOST_REPEATED, FEW_REPEATED = 0.02, 10
 # names whose absence means that the file is cut, not that they left the list: name → the day they came
 CANARIES: Mapping[str, Mapping[str, date]] = {
     "EL": {
@@ -31,7 +34,8 @@ CANARIES: Mapping[str, Mapping[str, date]] = {
 # a comma or semicolon at the end, blanks at an end, two or more in a row, or one that is no plain blank
 UNTIDY = r"^\s|[,;\s]$|\s\s|[^\S ]"
 WARN_AFTER_DAYS = 7
-REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "EL": 30, "1260H": 120}
+# by how often the agency publishes: OFAC and BIS at any time, the Department of Defense about once a year
+REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "NS-CMIC": 30, "EL": 30, "1260H": 120}
 DIFF = ("change", "list_id", "row_key", "name", "column", "before", "after")
 CHANGES = ("row removed", "alias removed", "row changed", "row added", "alias added")
 # what is compared of a row that both editions have; aliases have a table of their own
@@ -285,8 +289,8 @@ def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
     Raises
     ------
     ListError
-        With one place a fault: fewer rows than 98% of the edition before, a count other than the file states of
-        itself, a canary that is missing.
+        With one place a fault: fewer different rows than 98% of the edition before, many rows twice, a count other
+        than the file states of itself, a canary that is missing.
     """
     places: list[Place] = []
     counts = new.counts()
@@ -294,14 +298,22 @@ def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
         places.append(
             Place(new.file, f"states {new.stated_rows} records and has {new.rows.height}")
         )
+    distinct = _distinct_counts(new)
     for list_id, rows in sorted(before.items()):
-        if counts.get(list_id, 0) < SMALLEST_SHARE * rows:
+        found = distinct.get(list_id, 0)
+        if found < SMALLEST_SHARE * rows:
+            apart = "" if found == counts.get(list_id, 0) else " different"
             places.append(
-                Place(
-                    new.file,
-                    f"{list_id} has {counts.get(list_id, 0)} rows; the edition before had {rows}",
-                )
+                Place(new.file, f"{list_id} has {found}{apart} rows; the edition before had {rows}")
             )
+    places += [
+        Place(
+            new.file,
+            f"{counts[list_id] - found} of {counts[list_id]} rows of {list_id} repeat another",
+        )
+        for list_id, found in sorted(distinct.items())
+        if counts[list_id] - found > max(FEW_REPEATED, MOST_REPEATED * counts[list_id])
+    ]
     for list_id, canaries in CANARIES.items():
         expected = [name for name, since in canaries.items() if since <= new.edition_date]
         if list_id not in counts or not expected:
@@ -320,6 +332,36 @@ def check_counts(new: Snapshot, before: Mapping[str, int]) -> None:
             places=places,
             cure="keep the edition before, and fetch the official file again",
         )
+
+
+def check_lists(new: Snapshot) -> None:
+    """Refuse a file that says it is a screening list and lacks a list that every one of its day has.
+
+    Raises
+    ------
+    ListError
+        With one place a list that is not there.
+    """
+    if new.layout != SCREENING_LIST:
+        return
+    lists = new.counts()
+    lacking = [
+        name
+        for name, canaries in CANARIES.items()
+        if name not in lists and min(canaries.values()) <= new.edition_date
+    ]
+    if lacking:
+        raise ListError(
+            f"{new.file} is not a whole screening list",
+            places=[Place(new.file, f"has no row of list {name}") for name in sorted(lacking)],
+            cure="fetch the whole official file, not a selection from it",
+        )
+
+
+def _distinct_counts(new: Snapshot) -> dict[str, int]:
+    """Return list → rows, those that are the same in every cell counted once."""
+    rows = new.rows.drop("source_row").unique()
+    return dict(rows.group_by("list_id").len().sort("list_id").iter_rows())
 
 
 def age_issues(new: Snapshot, today: date) -> pl.DataFrame:

@@ -6,7 +6,7 @@ makes its parent listed. Proposed matches have no way in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from exposure.schemas import ListStatus, empty, validated
 LISTS = ("EL", "SDN", "NS-CMIC", "1260H")  # every issuer gets an answer on these
 RELATIONS = ("self", "parent", "subsidiary", "sister")  # the first that holds leads
 DISTINCT = ("homonym", "none")  # reviewed and found to be another company
+OPEN_MATCH = "a possible match waits for a person"
 
 Row = Mapping[str, Any]
 Key = tuple[str, str]
@@ -41,6 +42,8 @@ def list_status(
     editions: pl.DataFrame | None = None,
     screened: pl.DataFrame | None = None,
     reach: pl.DataFrame | None = None,
+    stale: Mapping[str, str] | None = None,
+    open_pairs: Collection[Key] = (),
 ) -> pl.DataFrame:
     """Return what the lists say of each issuer on a day.
 
@@ -63,6 +66,12 @@ def list_status(
     reach
         :class:`~exposure.lists.ownership.OwnershipReach` of the day: issuers that an ownership rule catches are
         related, open percentages are ``unresolved``.
+    stale
+        List → why absence from it is not to be relied on: where nothing links an issuer to such a list, the answer is
+        ``unresolved`` for that reason.
+    open_pairs
+        Issuer and list of possible matches that nobody has decided: whoever is not listed by a reviewed link is
+        ``unresolved`` there. What the match is stays unsaid.
 
     Returns
     -------
@@ -76,7 +85,9 @@ def list_status(
     found = _by_issuer_and_list(live)
     asked = list(LISTS) if lists is None else list(lists)
     extra = set() if lists is not None else {key for key in found if key[1] not in asked}
-    background = _Background(list_links, as_of, editions, screened, reach)
+    background = _Background(
+        list_links, as_of, editions, screened, reach, stale or {}, frozenset(open_pairs)
+    )
     known = sorted(issuers["issuer_id"])
     keys = [(issuer, list_id) for issuer in known for list_id in asked]
     keys += sorted(key for key in extra if key[0] in set(known))
@@ -88,7 +99,9 @@ def list_status(
 class _Background:
     """Everything beside the links in force that a sentence may need, arranged for look-ups."""
 
-    __slots__ = ("as_of", "caught", "distinct", "editions", "former", "screened", "upcoming")
+    __slots__ = (
+        "as_of", "caught", "distinct", "editions", "former", "open_pairs", "perhaps", "screened", "stale", "upcoming",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -97,11 +110,16 @@ class _Background:
         editions: pl.DataFrame | None,
         screened: pl.DataFrame | None,
         reach: pl.DataFrame | None,
+        stale: Mapping[str, str],
+        open_pairs: frozenset[Key],
     ) -> None:
         accepted = list_links.filter(
             (pl.col("decision") == "accepted") & (pl.col("known_on") <= as_of)
         )
         self.as_of = as_of
+        self.stale = stale
+        self.open_pairs = open_pairs
+        self.perhaps = _by_issuer_and_list(list_links.filter(_perhaps(as_of)))
         self.upcoming = _by_issuer_and_list(accepted.filter(pl.col("valid_from") > as_of))
         self.former = _by_issuer_and_list(
             accepted.filter((pl.col("valid_from") <= as_of) & _ended(as_of))
@@ -126,15 +144,38 @@ class _Background:
         rule = self.caught.get(key)
         if rows:
             answer = _from_links(key, rows, self._coming(key), self.as_of)
-            if answer["status"] == "listed" or rule is None:
+            if answer["status"] == "listed":
                 return answer
-            return answer | {"wording": f"{answer['wording']}; {rule['wording']}"} | _stricter(rule)
+            if rule is not None:
+                told = {"wording": f"{answer['wording']}; {rule['wording']}"}
+                answer = answer | told | _stricter(rule)
+            if key in self.open_pairs:
+                told = {"wording": f"{answer['wording']}; {OPEN_MATCH}"}
+                answer = answer | told | {"status": "unresolved"}
+            return answer
         if rule is not None:
             return _blank(key) | {"wording": rule["wording"]} | _stricter(rule)
-        if self.screened is not None and key not in self.screened:
-            wording = f"list {key[1]} unresolved as of {self.as_of.isoformat()}: not screened"
+        reasons = self._doubts(key)
+        if reasons:
+            head = f"list {key[1]} unresolved as of {self.as_of.isoformat()}"
+            wording = f"{head}: {'; '.join(reasons)}"
             return _blank(key) | {"status": "unresolved", "wording": wording}
         return self._absent(key)
+
+    def _doubts(self, key: Key) -> list[str]:
+        """Return why nobody can say that an issuer without a link is not on a list."""
+        if self.screened is not None and key not in self.screened:
+            return ["not screened"]
+        reasons = [
+            f"{_who(row)} came on it by {row['valid_from'].isoformat()},"
+            f" not before {row['earliest'].isoformat()}; the day is not confirmed"
+            for row in _first_of_each_name(self.perhaps.get(key, []))
+        ]
+        if key in self.open_pairs:
+            reasons.append(OPEN_MATCH)
+        if key[1] in self.stale:
+            reasons.append(self.stale[key[1]])
+        return reasons
 
     def _absent(self, key: Key) -> dict[str, Any]:
         list_id = key[1]
@@ -149,21 +190,22 @@ class _Background:
         parts += [f"{name} on it is another company" for name in _names(distinct)]
         parts += [
             f"{_who(row)} on it from {row['valid_from'].isoformat()} to {row['valid_to'].isoformat()}"
-            for row in self.former.get(key, [])
+            for row in _first_of_each_name(self.former.get(key, []))
         ]
         parts += self._coming(key)
         return _blank(key) | {
             "status": "not_on_list",
             "relation": distinct[0]["relation"] if distinct else None,
-            "wording": "; ".join(parts),
+            "wording": "; ".join(dict.fromkeys(parts)),
         }
 
     def _coming(self, key: Key) -> list[str]:
-        return [
+        told = [
             f"{row['mechanism']} from {row['valid_from'].isoformat()}"
             for row in self.upcoming.get(key, [])
             if row["relation"] in RELATIONS
         ]
+        return list(dict.fromkeys(told))  # several rows of one rule say the same
 
 
 def _from_links(
@@ -213,6 +255,16 @@ def _columns() -> tuple[str, ...]:
 def _ended(as_of: date) -> pl.Expr:
     learnt = pl.col("ended_known_on").fill_null(pl.col("valid_to"))
     return ((pl.col("valid_to") <= as_of) & (learnt <= as_of)).fill_null(False)
+
+
+def _perhaps(as_of: date) -> pl.Expr:
+    """Return the filter of links that may have begun already: of those only a span of days is known."""
+    return (
+        (pl.col("decision") == "accepted")
+        & pl.col("relation").is_in(RELATIONS)
+        & (pl.col("earliest") <= as_of)
+        & (pl.col("valid_from") > as_of)
+    ).fill_null(False)
 
 
 def _by_issuer_and_list(rows: pl.DataFrame) -> dict[Key, list[Row]]:

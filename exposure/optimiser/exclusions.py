@@ -1,8 +1,10 @@
 """Who must leave a portfolio, or may not come in, because of a list that the mandate excludes.
 
-A US-person mandate excludes what a US person may not deal in: blocked parties and what they own half of (SDN), and the
-companies of NS-CMIC from the day their ban takes effect. A mandate may name any other list; then being on it suffices.
-Where nobody can say whether an issuer is on an excluded list, nothing of it is bought, and the plan says so.
+A US-person mandate leaves the companies of NS-CMIC while it may still sell them. What a US person may neither buy nor
+sell stays as it is: those companies from the day on which sales had to be over, and blocked parties and what they own
+half of (SDN). Only a licence of OFAC changes that, and the plan says so; it never orders such a sale. A mandate may
+name any other list; then being on it suffices. Where nobody can say whether an issuer is on an excluded list, nothing
+of it is bought.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import polars as pl
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import list_status_at
 from exposure.factors.screening import caught_at, meaning_of
+from exposure.lists.meanings import NO, SELL_ONLY
+from exposure.lists.open_pairs import open_pairs
 from exposure.portfolios.mandates import Mandate
 from exposure.schemas import issue
 
-FORBIDDEN = ("no", "sell_only")
-OUT, NO_BUY, FREE = "out", "no_buy", "free"
+FORBIDDEN = (NO, SELL_ONLY)
+OUT, FROZEN, NO_BUY, FREE = "out", "frozen", "no_buy", "free"
 FILE = "factors/lists"
 
 
@@ -35,12 +39,15 @@ class Barred:
         (limit name, positions): listings that must leave the portfolio.
     not_bought
         Positions of issuers of which nobody can say whether they are on an excluded list.
+    frozen
+        Positions that may be neither bought nor sold.
     issues
-        One an issuer and list: why, since when, and the last day to sell.
+        One an issuer and list: why, since when, and before which day to sell.
     """
 
     excluded: tuple[tuple[str, tuple[int, ...]], ...]
     not_bought: tuple[int, ...]
+    frozen: tuple[int, ...]
     issues: tuple[dict[str, object], ...]
 
 
@@ -52,16 +59,19 @@ def barred_by_lists(
     Parameters
     ----------
     issuers
-        One a listing; one that the catalog doesn't know is not resolved on any list.
+        One a listing; one that the catalog doesn't know is not resolved on any list, nor is one with a match in the
+        queue of the content folder that nobody has decided.
     """
     lists = mandate.lists_excluded
     if not lists:
-        return Barred((), (), ())
-    found = list_status_at(catalog, as_of, lists).filter(pl.col("issuer_id").is_in(set(issuers)))
+        return Barred((), (), (), ())
+    statuses = list_status_at(catalog, as_of, lists, open_pairs=open_pairs(catalog.root))
+    found = statuses.filter(pl.col("issuer_id").is_in(set(issuers)))
     rows = {(row["issuer_id"], row["list_id"]): row for row in found.iter_rows(named=True)}
     caught = caught_at(catalog, as_of)
-    excluded: list[tuple[str, tuple[int, ...]]] = []
+    out: dict[str, list[int]] = {}
     not_bought: set[int] = set()
+    frozen: set[int] = set()
     issues: list[dict[str, object]] = []
     for name in lists:
         verdicts = {
@@ -71,11 +81,21 @@ def barred_by_lists(
             for issuer in dict.fromkeys(issuers)
         }
         issues += [told for _, told in verdicts.values() if told is not None]
-        out = tuple(i for i, issuer in enumerate(issuers) if verdicts[issuer][0] == OUT)
-        if out:
-            excluded.append((f"exclude:{name}", out))
-        not_bought |= {i for i, issuer in enumerate(issuers) if verdicts[issuer][0] == NO_BUY}
-    return Barred(tuple(excluded), tuple(sorted(not_bought)), tuple(issues))
+        for i, issuer in enumerate(issuers):
+            verdict = verdicts[issuer][0]
+            if verdict == OUT:
+                out.setdefault(name, []).append(i)
+            elif verdict == FROZEN:
+                frozen.add(i)
+            elif verdict == NO_BUY:
+                not_bought.add(i)
+    # what may not be sold stays, whatever another list of the mandate wants
+    excluded = [
+        (f"exclude:{name}", left)
+        for name, positions in out.items()
+        if (left := tuple(i for i in positions if i not in frozen))
+    ]
+    return Barred(tuple(excluded), tuple(sorted(not_bought)), tuple(sorted(frozen)), tuple(issues))
 
 
 def _verdict(
@@ -97,19 +117,25 @@ def _verdict(
     named = list_id in mandate.exclude_lists and (row["status"] == "listed" or owned)
     if not named and meaning.us_person not in FORBIDDEN:
         return FREE, None
-    deadline = ""
-    if meaning.sell_by is not None:
-        passed = as_of > meaning.sell_by
-        day = meaning.sell_by.isoformat()
-        deadline = f"; sales by a US person ended {day}" if passed else f"; to be sold by {day}"
-    told = issue(
+    day = None if meaning.sell_by is None else meaning.sell_by.isoformat()
+    if mandate.us_person and meaning.us_person == NO:
+        over = "" if day is None else f"; sales by a US person had to be made before {day}"
+        return FROZEN, issue(
+            "warning", FILE, "list_frozen",
+            f"{issuer} is neither bought nor sold: {row['wording']}{over}; a sale needs a licence of OFAC",
+            raw=list_id, cure="ask counsel for a licence of OFAC, or a general licence that covers the sale",
+        )  # fmt: skip
+    # behind the day it only concerns a holder who is no US person: the day is not theirs
+    soon = meaning.sell_by is not None and as_of < meaning.sell_by
+    deadline = f"; to be sold before {day}" if soon else ""
+    return OUT, issue(
         "info", FILE, "list_excluded", f"{issuer} excluded: {row['wording']}{deadline}", raw=list_id
     )
-    return OUT, told
 
 
 def _unresolved(issuer: str, text: str) -> dict[str, object]:
     return issue(
         "warning", FILE, "list_unresolved", f"{issuer} is not bought: {text}", raw=issuer,
-        cure="screen it and record that in factors/lists/screened.csv, or add the missing stake",
+        cure="decide the match that waits, screen it and record that in factors/lists/screened.csv, or add the"
+        " missing stake",
     )  # fmt: skip

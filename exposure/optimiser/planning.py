@@ -121,6 +121,7 @@ def inputs_from_book(
     issuers = _issuers(book, catalog, names)
     barred = barred_by_lists(catalog, mandate, issuers, book.as_of)
     desk.can_buy[list(barred.not_bought)] = False
+    desk.frozen |= set(barred.frozen)
     notes += barred.issues
     inputs = PlanInputs(
         listing_ids=tuple(names),

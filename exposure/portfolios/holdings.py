@@ -95,6 +95,7 @@ def load_holdings(
     content: str | Path | None = None,
     master: SecurityMaster | MasterSource | None = None,
     layout: str | Path | None = None,
+    find_benchmark: bool = True,
 ) -> Book:
     """Read a portfolio from a file or a frame.
 
@@ -117,6 +118,8 @@ def load_holdings(
         Security master, or a file or frame of your own to lie beneath the shipped one; None reads the content's.
     layout
         A layout of the user's own, as ``exposure map`` writes it.
+    find_benchmark
+        False reads no benchmark that the caller doesn't give: for what needs none.
 
     Returns
     -------
@@ -140,7 +143,7 @@ def load_holdings(
     layouts = layouts_for(root, layout)
     known = master if isinstance(master, SecurityMaster) else load_master(root, master)
     if named is not None:
-        benchmark = named.benchmark if benchmark is None else benchmark
+        benchmark = named.benchmark if benchmark is None and find_benchmark else benchmark
         name = name or named.label.removeprefix("@")
     raw = read_raw(table, layouts, name=name if named is None else named.label, as_of=as_of)
     issues = [*raw.issues, *([] if named is None else named.issues())]
@@ -168,7 +171,8 @@ def load_holdings(
         f"{rejected} rejected"
     )
     lines.say("info", "rows_accounted", message)
-    benchmark_frame, benchmark_source = _benchmark(table, benchmark, known, day, layouts, issues)
+    beside = table if find_benchmark else None
+    benchmark_frame, benchmark_source = _benchmark(beside, benchmark, known, day, layouts, issues)
     return Book(
         name=_portfolio_name(table, name),
         as_of=day,

@@ -409,7 +409,7 @@ def test_files_are_sorted_and_clean() -> None:
     [
         (date(2022, 12, 31), set()),
         (date(2024, 6, 30), {"parent"}),
-        (date(2025, 6, 30), {"parent", "self", "subsidiary"}),
+        (date(2025, 6, 30), {"parent", "self", "sister", "subsidiary"}),
     ],
 )
 def test_inspur_goes_from_none_to_parent_to_self(as_of: date, expected: set[str]) -> None:

@@ -124,4 +124,11 @@ def test_only_the_command_line_opens_the_queue():
     named = [
         name for name, path in module.items() if "proposals.csv" in path.read_text(encoding="utf-8")
     ]
-    assert set(named) == {"exposure.content.roots", *readers}
+    pairs = "exposure.lists.open_pairs"  # says who has an open match, never which: it can only weaken an answer
+    assert set(named) == {"exposure.content.roots", "exposure.lists.queue", pairs}
+    askers = {name for name, path in module.items() if pairs in imports_of(path)}
+    assert askers == {
+        "exposure.cli.screen_basis",
+        "exposure.lists.queue_files",
+        "exposure.optimiser.exclusions",
+    }

@@ -41,6 +41,7 @@ from exposure.lists.sources.remarks import (
 from exposure.schemas import issue
 
 LAYOUT = "csl"
+ZONE_DAYS = 1  # the time in a JSON edition is UTC; a desk counts the days of its own zone
 LEGACY_HEADER = (
     "source", "entity_number", "type", "programs", "name", "title", "addresses", "federal_register_notice",
     "start_date", "end_date", "standard_order", "license_requirement", "license_policy", "call_sign", "vessel_type",
@@ -58,6 +59,19 @@ READ = (
     "source", "entity_number", "type", "programs", "name", "addresses", "federal_register_notice", "start_date",
     "end_date", "license_requirement", "license_policy", "alt_names", "ids",
 )  # fmt: skip
+# what the records of a list have to tell, some of them at least: without it rows lose their key, names or footnotes
+NEEDED_OF_ALL = ("source", "name")
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "EL": (
+        "addresses",
+        "alt_names",
+        "federal_register_notice",
+        "license_requirement",
+        "license_policy",
+    ),
+    "SDN": ("entity_number", "type", "programs", "addresses", "alt_names"),
+    "NS-CMIC": ("entity_number", "type", "programs", "addresses", "alt_names"),
+}
 CITED = "EL"  # the list whose citations and footnotes other rooms read
 MOST_NAMED = 8
 CHANGED = "the layout of the list changed: read it before you rely on it"
@@ -108,7 +122,7 @@ def read_csl(
     issues: list[dict[str, object]] = []
     if is_json(text):
         table, stated = _json(path, text, issues)
-        check_edition(path.name, edition_date, stated)
+        check_edition(path.name, edition_date, stated, slack=ZONE_DAYS)
     else:
         table = _csv(path, text)
     rows = columns_frame(_rows(table, issues)) if table.lines else rows_frame([])
@@ -129,10 +143,24 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in {"{", "["}
 
 
-def stated_day(path: Path, content: bytes) -> date | None:
-    """Return the day on which a JSON edition says it was made; a CSV says none."""
+def stated_day(path: Path, content: bytes, read_on: date) -> date | None:
+    """Return the day on which a JSON edition says it was made; a CSV says none.
+
+    One that is of tomorrow here was made today.
+
+    Raises
+    ------
+    ListError
+        If a JSON file that states no day is no screening list at all: an answer such as "Forbidden".
+    """
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in {b"{", b"["}:
+        return None
     found = re.search(rb'"search_performed_at"\s*:\s*"(\d{4}-\d{2}-\d{2})', content)
-    return _day(found.group(1).decode()) if found and is_json(_text(path, content[:64])) else None
+    day = _day(found.group(1).decode()) if found else None
+    if day is None:
+        _json(path, _text(path, content), [])
+        return None
+    return read_on if (day - read_on).days == ZONE_DAYS else day
 
 
 # --- the two forms ------------------------------------------------------------------------------------------------
@@ -185,6 +213,9 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
     data = parse_json(path, text)
     records = data.get("results") if isinstance(data, dict) else None
     why, row = "has no list of results", None
+    said = data.get("message") or data.get("error") if isinstance(data, dict) else None
+    if records is None and isinstance(said, str):
+        why = f"is an answer of the server, no list: {said[:80]}"
     if isinstance(records, list):
         row = next((at for at, item in enumerate(records, 1) if not isinstance(item, dict)), None)
         why = "is no record of names and values"
@@ -196,11 +227,35 @@ def _json(path: Path, text: str, issues: list[dict[str, object]]) -> tuple[_Tabl
         )
     refuse_many(path.name, len(records))
     unknown = sorted(set(chain.from_iterable(records)) - set(HEADERS[0]) - set(JSON_ONLY))
+    _check_fields(path.name, records, unknown)
     if unknown:
         what = f"fields that no layout here has, not read: {_some(unknown)}"
         issues.append(issue("warning", path.name, "field_unknown", what))
     columns = {name: [record.get(name) for record in records] for name in READ}
     return _Table(path.name, range(1, len(records) + 1), columns), _stated(data)
+
+
+def _check_fields(file: str, records: Sequence[Mapping[str, Any]], unknown: Sequence[str]) -> None:
+    """Refuse records without a field that is read: it was renamed, or the file is no whole edition."""
+    lists: dict[str, set[str]] = {}
+    for record in records:
+        code = _code(str(record.get("source") or ""))
+        lists.setdefault(LIST_IDS.get(code or "", code or ""), set()).update(record)
+    told = set(chain.from_iterable(records))
+    lacking = [name for name in NEEDED_OF_ALL if records and name not in told]
+    lacking += [
+        name for one, has in lists.items() for name in NEEDED.get(one, ()) if name not in has
+    ]
+    if unknown and records:
+        lacking += [name for name in READ if name not in told]  # one of the unknown may be it
+    if not lacking:
+        return
+    why = f"lacks {_some(list(dict.fromkeys(lacking)))}"
+    if unknown:
+        why += f"; does not know {_some(unknown)}"
+    raise ListError(
+        f"{file} has unknown fields or too few", places=[Place(file, why)], cure=CHANGED
+    )
 
 
 def _stated(data: Mapping[str, Any]) -> date | None:

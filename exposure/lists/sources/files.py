@@ -137,15 +137,20 @@ def parse_json(path: Path, text: str) -> Any:
         ) from fault
 
 
-def check_edition(file: str, said: date, stated: date | None) -> None:
+def check_edition(file: str, said: date, stated: date | None, *, slack: int = 0) -> None:
     """Refuse an edition date that the file contradicts.
+
+    Parameters
+    ----------
+    slack
+        Days by which the two may differ: a time of day in another zone can be of the day after or before.
 
     Raises
     ------
     ListError
         With both days.
     """
-    if stated is not None and stated != said:
+    if stated is not None and abs((stated - said).days) > slack:
         raise ListError(
             f"{file} is not the edition of {said.isoformat()}",
             places=[Place(file, f"states {stated.isoformat()} itself")],

@@ -92,6 +92,12 @@ def read_ofac(
     programmes = [_programmes(cells[3]) for _, cells in lines]
     family = _family(programmes)
     issues = _about_parts(main.name, lines, {"ADD": places, "ALT": names, "COMMENTS": more})
+    issues += [
+        issue("warning", name, "end_mark_missing",
+              "does not end with the byte 1A that OFAC writes last: it may be cut", cure=AGAIN)
+        for name, bytes_ in ((main.name, content), *((part.name, part.content) for part in (places, names, more)))
+        if bytes_ and not bytes_.rstrip(b"\r\n").endswith(END_OF_FILE)
+    ]  # fmt: skip
     rows: list[dict[str, Any]] = []
     for (line, cells), own in zip(lines, programmes, strict=True):
         number, name = cells[0] or "", cells[1] or ""
@@ -314,7 +320,7 @@ def _about_parts(
 
 def _records(path: Path, content: bytes, width: int) -> list[tuple[int, Cells]]:
     text = content.rstrip(END_OF_FILE).decode("latin-1")
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)  # an open quote is a cut file
     out: list[tuple[int, Cells]] = []
     try:
         for cells in reader:

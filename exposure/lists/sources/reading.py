@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from exposure.errors import ListError, Place
+from exposure.errors import ListError, Place, UsageError
 from exposure.lists.snapshot import Snapshot
 from exposure.lists.sources.csl import HEADERS, read_csl, stated_day
 from exposure.lists.sources.ecfr import read_ecfr_lists
@@ -81,7 +81,14 @@ def read_list_files(
     ------
     ListError
         If a file is of no known layout, an OFAC part has no main file, or a day is needed and not given.
+    UsageError
+        If they were fetched after they are read.
     """
+    if fetched_on is not None and fetched_on > read_on:
+        raise UsageError(
+            f"the files can't have been fetched on {fetched_on.isoformat()}: they are read on {read_on.isoformat()}",
+            cure="give the day on which they were fetched: --fetched-on YYYY-MM-DD",
+        )
     given = [paths] if isinstance(paths, Path) else list(paths)
     files = [recognise(path) for path in given]
     mains = [file for file in files if file.kind not in OFFICIAL_NAMES]
@@ -93,7 +100,9 @@ def read_list_files(
                 read_sdn_xml(file.path, edition_date=edition_date, read_on=read_on, address=address)
             )
             continue
-        day = edition_date or (stated_day(file.path, file.content) if file.kind == CSL else None)
+        day = edition_date or (
+            stated_day(file.path, file.content, read_on) if file.kind == CSL else None
+        )
         if day is None:
             raise ListError(
                 f"{file.path.name} does not say which day it is of",

@@ -13,6 +13,12 @@ import pytest
 from tests.official_lists import csv_edition
 
 EL = "Entity List (EL) - Bureau of Industry and Security"
+OTHERS = [
+    {"source": "Non-SDN Chinese Military-Industrial Complex Companies List (CMIC) - T", "entity_number": "1",
+     "name": "Hikvision", "type": "Entity"},
+    {"source": "Specially Designated Nationals (SDN) - T", "entity_number": "2", "name": "Integrity Technology",
+     "type": "Entity"},
+]  # fmt: skip
 NAMES = ("Huawei Technologies Co., Ltd.", "Semiconductor Manufacturing International Corporation",
          "Yangtze Memory Technologies", "Sugon")  # fmt: skip
 
@@ -26,7 +32,8 @@ def records(*names, **more):
 @pytest.fixture
 def file(tmp_path):
     def write(rows, name="c.csv"):
-        (tmp_path / name).write_bytes(csv_edition(rows))
+        # a screening list has these too; without them it is none
+        (tmp_path / name).write_bytes(csv_edition([*rows, *OTHERS]))
         return name
 
     return write
@@ -49,7 +56,7 @@ def test_a_file_is_kept_beside_the_project_and_its_line_printed(ask, file, tmp_p
         r" the first in this layout\n",
         out,
     )
-    assert "1 of 1 lists are new and kept in lists/" in err
+    assert "3 of 3 lists are new and kept in lists/" in err
     assert len(list((tmp_path / "lists" / "EL").iterdir())) == 1
 
 
@@ -70,7 +77,7 @@ def test_the_same_file_again_is_said(ask, file):
     _, out, err = ask(*arguments)
 
     assert "the same file was kept before" in out
-    assert "0 of 1 lists are new" in err
+    assert "0 of 3 lists are new" in err
 
 
 def test_a_dry_run_keeps_nothing(ask, file, tmp_path):
@@ -186,7 +193,7 @@ def test_a_list_that_is_too_old_exits_with_7(ask, two):
     data = json.loads(out)
     ages = {row["list_id"]: row["state"] for row in data["ages"]}
     assert (ages["EL"], ages["MEU"]) == ("refuse", "warn")
-    assert len(data["editions"]) == 2
+    assert len(data["editions"]) == 6  # two days, three lists
     assert "too old to rely on absence from it: EL" in err
 
 
@@ -292,3 +299,29 @@ def test_the_content_check_names_links_whose_row_has_left(ask, two):
     assert "link ends there" in left[0]["message"]
     # the edition of the week before lacks other rows too, but Sugon was on it
     assert "EL:sugon:84 FR 29373" not in {row["raw"] for row in json.loads(before)["issues"]}
+
+
+def test_a_list_may_be_named_in_small_letters(ask, two):
+    code, out, _ = ask("data", "lists", "diff", "el", "--format", "csv")
+
+    assert code == 0
+    assert "Sugon" in out
+
+
+def test_a_file_can_not_have_been_fetched_after_today(ask, file):
+    code, _, err = ask(
+        "data", "refresh", "--from", file(records()), "--edition", "2026-07-31", "--fetched-on", "2999-01-01"
+    )  # fmt: skip
+
+    assert code == 2
+    assert "can't have been fetched on 2999-01-01" in err
+
+
+def test_an_answer_that_is_no_list_says_what_it_is(ask, tmp_path):
+    (tmp_path / "c.json").write_text('{"message": "Forbidden"}', encoding="utf-8")
+
+    code, _, err = ask("data", "refresh", "--from", str(tmp_path / "c.json"))
+
+    assert code == 3
+    assert "is an answer of the server, no list: Forbidden" in err
+    assert "--edition" not in err

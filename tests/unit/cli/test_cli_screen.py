@@ -138,7 +138,9 @@ def test_old_lists_fail_when_asked(ask):
     code, _, err = ask("screen", SAMPLE, "--as-of", "2026-11-20", "--max-age", "30")
 
     assert code == 7
-    assert "list EL: newest edition is 112 days old" in err
+    assert "list EL: newest edition was last seen 112 days ago" in err
+    assert "exposure data refresh" in err
+    assert "1260H: read the newest notice" in err  # no file to fetch
 
 
 @pytest.mark.parametrize(
@@ -280,8 +282,8 @@ def test_an_edition_in_the_store_is_named_with_its_hash_or_as_not_reviewed(told,
     newer = told("screen", SAMPLE, *DAY, "--lists", "el", "--store", str(tmp_path / "new"))
 
     assert f"EL edition 2026-07-31, {len(rows)} rows, SHA-256 " in same
-    assert "EL edition 2026-07-31, 3420 rows" in newer
-    assert "edition 2026-08-02 is in the store, not yet reviewed" in newer
+    assert f"EL edition 2026-08-02, {len(rows)} rows, SHA-256 " in newer
+    assert "compared by name, not yet reviewed (--propose); screening aid" in newer
 
 
 def test_a_link_whose_row_left_the_stored_edition_ends_there_and_it_is_said(ask, tmp_path):
@@ -314,6 +316,7 @@ def test_a_link_whose_row_left_the_stored_edition_ends_there_and_it_is_said(ask,
     assert (before, after) == ("self", "subsidiary")  # its units still have their rows
     assert "the link ends there" not in said_before
     assert "Higon is not in list EL, edition 2026-08-01; the link ends there" in said_after
+    assert said_after.count("Higon is not in list") == 1  # though it has two mechanisms
 
 
 def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
@@ -327,3 +330,175 @@ def test_rejected_rows_are_not_screened_and_that_is_said(ask, tmp_path):
     assert code == 0
     assert "000977.SZ" in out
     assert "1 rows of holdings.csv were rejected and are not screened" in err
+
+
+def talkweb_on_el(ask, *arguments: str) -> dict[str, object]:
+    code, out, _ = ask("screen", SAMPLE, "--lists", "EL", "--json", *arguments)
+    assert code == 0
+    return next(row for row in json.loads(out)["rows"] if row["issuer_id"] == "talkweb")
+
+
+def test_a_match_that_waits_leaves_the_answer_open(ask, mine, proposed):
+    waits = talkweb_on_el(ask, *DAY, "--content", str(mine))
+    assert (waits["status"], waits["us_person"]) == ("unresolved", "yes")
+    assert "a possible match waits for a person" in str(waits["wording"])
+
+    name = proposed[0]["proposal_id"]
+    assert ask("screen", "reject", name, "--note", "namesake", "--content", str(mine))[0] == 0
+    assert talkweb_on_el(ask, *DAY, "--content", str(mine))["status"] == "not_on_list"
+
+
+def test_an_edition_in_the_store_may_be_relied_on_and_its_matches_are_open(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = every_link_of_the_entity_list()
+    talkweb = {
+        "name": "Talkweb Information System Co., Ltd.", "federal_register_notice": "91 FR 100",
+    }  # fmt: skip
+    at = date(2026, 11, 18)
+    for name, more in (("without", []), ("with", [talkweb])):
+        path = csl(tmp_path / f"{name}.csv", *rows, *more)
+        Store(tmp_path / name).add(read_csl(path, edition_date=at, read_on=at))
+
+    def asked(store: str, *more: str):
+        return talkweb_on_el(ask, "--as-of", "2026-11-20", "--store", str(tmp_path / store), *more)
+
+    old = asked("none")
+    assert old["status"] == "unresolved"
+    assert "edition 2026-07-31 is 112 days old, 30 allowed" in str(old["wording"])
+    assert asked("without", "--max-age", "7")["wording"] == (
+        "not on list EL as of 2026-11-20 (edition 2026-11-18)"
+    )
+    assert asked("with")["status"] == "unresolved"
+
+
+def test_a_file_fetched_again_is_as_young_as_that_day_and_ages_from_then(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    path = csl(tmp_path / "a.csv", *every_link_of_the_entity_list())
+    read = read_csl(path, edition_date=date(2026, 7, 31), read_on=date(2026, 7, 31))
+    store = Store(tmp_path / "store")
+    store.add(read)
+    from dataclasses import replace
+
+    store.add(replace(read, fetched_on=date(2026, 11, 18)))
+    here = ("--store", str(store.folder), "--lists", "EL")
+
+    assert ask("screen", SAMPLE, "--as-of", "2026-11-20", "--max-age", "7", *here)[0] == 0
+    code, out, err = ask("screen", SAMPLE, "--as-of", "2026-12-30", "--max-age", "7", *here)
+    assert code == 7
+    assert "was last seen 42 days ago" in err
+    assert "SHA-256" in out
+    assert "42 days old, 30 allowed: don't rely on absence" in out
+    # on a day before it was fetched again nobody knew that it still was the newest
+    assert ask("screen", SAMPLE, "--as-of", "2026-11-17", "--max-age", "30", *here)[0] == 7
+
+
+@pytest.mark.parametrize("decision", ["accept", "reject"])
+def test_an_issuer_of_a_master_alone_is_refused_before_anything_is_written(
+    ask, mine, tmp_path, decision
+):
+    master = tmp_path / "master.csv"
+    master.write_text(
+        "listing_id,issuer_id,name_zh,name_en,board,currency\n"
+        "600001.SH,strangers,陌生半导体,Stranger Photonics,main,CNY\n",
+        encoding="utf-8",
+    )
+    book = tmp_path / "holdings.csv"
+    book.write_text("listing_id,name,weight\n600001.SH,陌生半导体,1.0\n", encoding="utf-8")
+    rows = [
+        *every_link_of_the_entity_list(),
+        {"name": "Stranger Photonics Co., Ltd.", "federal_register_notice": "91 FR 100"},
+    ]
+    code, out, err = ask(
+        "screen", str(book), *DAY, "--propose", "--from", str(csl(tmp_path / "list.csv", *rows)),
+        "--edition", "2026-07-31", "--master", str(master), "--content", str(mine), "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    (proposal,) = [row for row in json.loads(out)["rows"] if "Stranger" in row["row_name"]]
+    more = ("--since", "2026-07-01") if decision == "accept" else ()
+
+    code, _, err = ask(
+        "screen", decision, proposal["proposal_id"], "--note", "n", *more, "--content", str(mine)
+    )
+
+    assert code == 3
+    assert "known through --master only; nothing was written" in err
+    assert "portfolios/reference/issuers.csv" in err
+    assert not (mine / LINKS).exists()
+    assert ask("data", "check", "--content", str(mine))[0] == 0
+    # the cure works
+    reference = mine / "portfolios" / "reference"
+    reference.mkdir(parents=True, exist_ok=True)
+    issuer = proposal["issuer_id"]
+    (reference / "issuers.csv").write_text(
+        f"issuer_id,name_zh,name_en,country,role,note\n{issuer},陌生半导体,Stranger Photonics,CN,x,\n",
+        encoding="utf-8",
+    )
+    code, _, err = ask(
+        "screen", decision, proposal["proposal_id"], "--note", "n", *more, "--content", str(mine)
+    )
+    assert code == 0, err
+    assert ask("data", "check", "--content", str(mine))[0] == 0
+
+
+def test_an_answer_that_rests_on_a_row_that_left_names_the_edition(ask, tmp_path):
+    from exposure.lists.sources.csl import read_csl
+    from exposure.lists.store import Store
+
+    rows = [row for row in every_link_of_the_entity_list() if "Jingjia" not in row["name"]]
+    at = date(2026, 8, 1)
+    store = Store(tmp_path / "store")
+    store.add(read_csl(csl(tmp_path / "cut.csv", *rows), edition_date=at, read_on=at))
+    book = tmp_path / "book.csv"
+    book.write_text("listing_id,name,weight\n300474.SZ,景嘉微,1.0\n", encoding="utf-8")
+
+    code, out, _ = ask(
+        "screen", str(book), *DAY, "--lists", "EL", "--store", str(store.folder), "--json"
+    )
+
+    assert code == 0
+    (row,) = json.loads(out)["rows"]
+    assert row["status"] == "not_on_list"
+    assert "(edition 2026-08-01)" in row["wording"]
+    assert row["wording"].count("to 2026-08-01") == 1
+
+
+def test_a_benchmark_beside_the_holdings_is_not_read(ask, tmp_path):
+    (tmp_path / "holdings.csv").write_text(
+        "listing_id,name,weight\n000977.SZ,浪潮信息,1.0\n", encoding="utf-8"
+    )
+    (tmp_path / "benchmark.csv").write_text("no,benchmark\nat,all\n", encoding="utf-8")
+
+    code, out, err = ask("screen", str(tmp_path / "holdings.csv"), *DAY, "--lists", "EL")
+
+    assert code == 0, err
+    assert "000977.SZ" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--lists", ""), "names no list"),
+        (("--lists", " , "), "names no list"),
+        (("--max-age", "-1"), "max-age"),
+    ],
+)
+def test_an_empty_list_of_lists_and_a_negative_age_are_usage_faults(ask, arguments, says):
+    code, _, err = ask("screen", SAMPLE, *DAY, *arguments)
+
+    assert code == 2
+    assert says in err
+
+
+def test_a_hyphen_is_the_screen_and_no_file(ask, mine, proposed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = ask("screen", SAMPLE, *DAY, "--lists", "sdn")[1]
+    queue = ("screen", SAMPLE, *DAY, "--propose", "--from", str(tmp_path / "consolidated.csv"), "--edition",
+             "2026-07-31", "--content", str(mine))  # fmt: skip
+
+    assert ask("screen", SAMPLE, *DAY, "--lists", "sdn", "-o", "-")[1] == plain
+    assert ask(*queue, "-o", "-")[1] == ask(*queue)[1]
+    assert not (tmp_path / "-").exists()

@@ -6,13 +6,14 @@ A user would notice a failure as a compliance report that is silent about a hold
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
 
 import exposure as ex
 from exposure.errors import UsageError
+from exposure.factors.scoring import list_status_at
 from exposure.factors.screening import cliffs, screen
 from exposure.lists.status import LISTS
 
@@ -140,10 +141,10 @@ def test_the_affiliates_rule_is_a_cliff_until_it_has_passed(catalog):
     ("day", "status", "us_person"),
     [
         ("2025-09-28", "related", "yes"),
-        ("2025-10-15", "unresolved", "unknown"),  # the stake of the parent is not in evidence
+        ("2025-10-15", "unresolved", "yes"),  # the stake of the parent is not in evidence
         ("2025-11-10", "related", "yes"),
         ("2026-11-09", "related", "yes"),
-        ("2026-11-10", "unresolved", "unknown"),
+        ("2026-11-10", "unresolved", "yes"),
     ],
 )
 def test_inspur_digital_follows_the_windows_of_the_affiliates_rule(
@@ -164,3 +165,104 @@ def test_inspur_digital_follows_the_windows_of_the_affiliates_rule(
 
 def test_it_is_a_public_name():
     assert ex.screen is screen
+
+
+@pytest.mark.parametrize(
+    ("list_id", "last_good", "first_open"),
+    [
+        ("EL", "2026-08-30", "2026-08-31"),
+        ("SDN", "2026-08-30", "2026-08-31"),
+        ("NS-CMIC", "2026-08-30", "2026-08-31"),
+        ("1260H", "2026-10-06", "2026-10-07"),
+    ],
+)
+def test_absence_from_an_old_edition_is_open_and_scores_stay(
+    book, catalog, list_id, last_good, first_open
+):
+    def answers(day: str):
+        result = screen(book, catalog, date.fromisoformat(day), lists=[list_id])
+        return result.rows.filter(pl.col("status").is_in(["not_on_list", "unresolved"]))
+
+    good, late = answers(last_good), answers(first_open)
+    absent = set(good.filter(pl.col("status") == "not_on_list")["issuer_id"])
+    assert absent
+    assert set(late["status"]) == {"unresolved"}
+    stale = late.filter(pl.col("issuer_id").is_in(list(absent)))
+    # the Entity List and 1260H ban no holding, whoever is on them
+    assert set(stale["us_person"]) == {"unknown" if list_id in ("SDN", "NS-CMIC") else "yes"}
+    assert stale["wording"].str.contains(r"edition .* is \d+ days old, \d+ allowed").all()
+    day = date.fromisoformat(first_open)
+    kept = list_status_at(catalog, day, [list_id])
+    assert set(kept.filter(pl.col("issuer_id").is_in(list(absent)))["status"]) == {"not_on_list"}
+
+
+def test_a_list_that_grew_old_is_no_news_of_an_issuer(book, catalog):
+    assert screen(book, catalog, date(2026, 8, 31)).news.is_empty()
+
+
+def test_an_open_match_never_lists_and_leaves_the_listed_listed(book, catalog):
+    day = date(2026, 8, 3)
+    everything = [(issuer, name) for issuer in book.holdings["issuer_id"] for name in LISTS]
+
+    plain, doubted = screen(book, catalog, day), screen(book, catalog, day, open_pairs=everything)
+
+    assert plain.listed().equals(doubted.listed())
+    rest = doubted.rows.filter(pl.col("status") != "listed")
+    assert set(rest["status"]) == {"unresolved"}
+    banning = rest.filter(pl.col("list_id").is_in(["SDN", "NS-CMIC"]))
+    assert set(banning["us_person"]) == {"unknown"}
+
+
+def test_no_cliff_comes_from_what_was_learnt_later(catalog):
+    events = catalog.events
+    marks = [
+        *events["effective"],
+        *events["suspended_from"],
+        *events["suspended_to"],
+        *events["ended"],
+    ]
+    around = (-91, -90, -60, -30, -5, -1, 0, 1)
+    days = sorted({day + timedelta(days=step) for day in marks if day for step in around})
+
+    for day in days:
+        later = pl.col("suspended_from") > day
+        told = events.filter(pl.col("known_on") <= day).with_columns(
+            *(
+                pl.when(later).then(None).otherwise(name).alias(name)
+                for name in ("suspended_from", "suspended_to")
+            ),
+            pl.when(pl.col("ended") > day).then(None).otherwise("ended").alias("ended"),
+        )
+        assert cliffs(events, day).equals(cliffs(told, day)), day
+
+
+def test_the_end_of_a_rule_that_nobody_foresaw_is_no_cliff(catalog):
+    # EO 14032 replaced EO 13959 on 2021-06-03 and was published that day
+    before = cliffs(catalog.events, date(2021, 5, 29))
+
+    assert "US-2020-11-EO13959" not in set(before["event_id"])
+
+
+def test_what_is_suspended_before_it_starts_does_not_start(catalog):
+    package = "CN-2025-10-09-REE-PKG"  # in effect from 2025-11-08, suspended from 2025-11-07
+
+    assert package in set(cliffs(catalog.events, date(2025, 11, 6))["event_id"])
+    assert package not in set(cliffs(catalog.events, date(2025, 11, 7))["event_id"])
+
+
+@pytest.mark.parametrize(
+    ("line", "issuer", "list_id"),
+    [
+        ("600941.SH", "china_mobile", "NS-CMIC"),
+        ("1186.HK", "china_railway_construction", "NS-CMIC"),
+        ("2359.HK", "wuxi_apptec", "1260H"),
+    ],
+)
+def test_every_line_of_a_listed_issuer_that_the_masters_hold_is_known(
+    catalog, line, issuer, list_id
+):
+    assert (
+        dict(catalog.master.listings.select("listing_id", "issuer_id").iter_rows())[line] == issuer
+    )
+    found = list_status_at(catalog, date(2026, 8, 3), [list_id])
+    assert issuer in set(found.filter(pl.col("status") == "listed")["issuer_id"])

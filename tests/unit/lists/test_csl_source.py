@@ -178,3 +178,31 @@ def test_a_path_without_a_file_is_refused(tmp_path, make, says):
         read_csl(path, **DAYS)
 
     assert says in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    ("lost", "more"),
+    [
+        ("name", {"full_name": "Sugon"}),
+        ("source", {"list": ENTITY_LIST}),
+        ("federal_register_notice", {"citation": "84 FR 29373"}),
+        ("license_requirement", {}),
+        ("alt_names", {"aliases": ["Dawning"]}),
+        ("ids", {"identifiers": []}),
+        ("start_date", {"effective_date": "2019-06-24"}),
+    ],
+)
+def test_a_json_edition_that_lost_or_renamed_a_field_is_refused(tmp_path, lost, more):
+    record = dict.fromkeys(HEADERS[1]) | SUGON | more
+    path = tmp_path / "consolidated.json"
+    path.write_text(json.dumps({"results": [record]}))
+    if more:
+        read_csl(path, **DAYS)  # a new field beside the known ones is told only
+    del record[lost]
+    path.write_text(json.dumps({"results": [record]}))
+
+    with pytest.raises(ListError) as caught:
+        read_csl(path, **DAYS)
+
+    assert f"lacks {lost}" in caught.value.render()
+    assert "the layout of the list changed" in caught.value.cure

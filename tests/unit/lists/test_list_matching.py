@@ -174,3 +174,32 @@ def test_no_room_that_scores_reads_proposals():
 
     assert len(files) > 10
     assert not [file.name for file in files if "lists.matching" in file.read_text(encoding="utf-8")]
+
+
+def test_a_brand_finds_units_of_its_country_until_the_issuer_is_listed_itself():
+    people = master(("fiberhome", "烽火通信", "FiberHome"))
+    unit = row("Nanjing FiberHome Starrysky Communication Development Co.")
+    abroad = row("FiberHome Starrysky", key="EL:abroad", countries=["IR"])
+    inside = row("Starrysky FiberHome Development", key="EL:inside")
+
+    assert found(people, unit, abroad, inside) == [("fiberhome", unit["name"], "brand")]
+    own = dict.fromkeys(ListLinks.columns()) | {
+        "link_id": "x", "issuer_id": "fiberhome", "list_id": "EL", "row_name": "FiberHome Group",
+        "row_key": "EL:group", "relation": "self", "mechanism": "entity_licence", "citation": "c",
+        "valid_from": date(2020, 12, 31), "known_on": date(2020, 12, 31), "decision": "accepted",
+        "reviewed_on": date(2026, 11, 24), "source_id": "s", "locator": "l",
+    }  # fmt: skip
+    reviewed = ListLinks.validate(pl.DataFrame([own], schema=empty(ListLinks).schema))
+    assert found(people, unit, reviewed=reviewed) == []
+
+
+@pytest.mark.parametrize(
+    ("issuer", "printed"),
+    [
+        (("mobile", "中国移动", "China Mobile"), "Mobile Crane Plant"),
+        (("marine", "中国海防", "China Marine Information Electronics"), "Marine Bridge Systems"),
+        (("kdi", "凯迪", "Kaidi"), "Kaidian Trading"),
+    ],
+)
+def test_a_word_of_a_trade_or_inside_a_word_is_no_brand(issuer, printed):
+    assert found(master(issuer), row(printed)) == []

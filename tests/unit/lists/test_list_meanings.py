@@ -72,7 +72,7 @@ def test_every_link_in_the_content_has_its_sentence(catalog):
     assert {key[0] for key in known if key[2] == "affiliate"} >= related
 
 
-def test_the_last_day_to_sell_is_the_one_that_ofac_prints(catalog):
+def test_the_day_before_which_to_sell_is_the_one_that_ofac_prints(catalog):
     links = catalog.list_links.filter(
         (pl.col("list_id") == "NS-CMIC")
         & (pl.col("mechanism") == "listing")
@@ -102,8 +102,8 @@ def of(catalog, issuer: str, list_id: str, day: date, *, caught: bool = False):
     [
         ("sugon", "NS-CMIC", date(2021, 12, 31), "yes", date(2022, 12, 16)),  # named, ban to come
         ("sugon", "NS-CMIC", date(2022, 2, 14), "sell_only", date(2022, 12, 16)),
-        ("sugon", "NS-CMIC", date(2022, 12, 16), "sell_only", date(2022, 12, 16)),
-        ("sugon", "NS-CMIC", date(2022, 12, 17), "no", date(2022, 12, 16)),
+        ("sugon", "NS-CMIC", date(2022, 12, 15), "sell_only", date(2022, 12, 16)),
+        ("sugon", "NS-CMIC", date(2022, 12, 16), "no", date(2022, 12, 16)),  # before 12:01 a.m.
         ("integrity_tech", "SDN", date(2025, 1, 24), "no", None),
         ("smic", "EL", date(2025, 1, 24), "yes", None),
         ("inspur", "NS-CMIC", date(2025, 1, 24), "yes", None),  # the parent's row: no 50% rule
@@ -123,3 +123,39 @@ def test_an_ownership_rule_says_so_in_place_of_the_relative(catalog):
     meaning = of(catalog, "inspur_digital", "EL", date(2025, 1, 24), caught=True)
 
     assert "50% affiliates rule" in meaning.en
+
+
+def test_the_sentences_of_what_may_not_be_sold_order_no_sale(catalog):
+    blocked = of(catalog, "integrity_tech", "SDN", date(2025, 1, 24))
+    late = of(catalog, "sugon", "NS-CMIC", date(2025, 1, 24))
+
+    assert "neither buy nor sell" in blocked.en
+    assert "不得卖出" in blocked.zh
+    assert "before 2022-12-16, none from that day on without a licence of OFAC" in late.en
+    assert "须在2022-12-16之前完成" in late.zh
+
+
+def test_a_rule_to_come_is_not_told_as_in_force(catalog):
+    before = of(catalog, "inspur_digital", "1260H", date(2026, 6, 29))
+    after = of(catalog, "inspur_digital", "1260H", date(2026, 6, 30))
+
+    assert "ban" not in before.en
+    assert "采购" not in before.zh
+    assert "Since 2026-06-30 the Department's procurement ban also reaches" in after.en
+    assert "自2026-06-30起" in after.zh
+
+
+def test_both_languages_say_that_the_foundries_are_advanced_ones(catalog):
+    sentence = catalog.meanings.sentences["EL", "fdpr_fn4", "self"]
+
+    assert "advanced foreign foundries" in sentence.en
+    assert "境外先进制程代工" in sentence.zh
+
+
+def test_where_nobody_can_say_a_list_that_bans_no_holding_still_bans_none(catalog):
+    held = {name: catalog.meanings.unresolved(name).us_person for name in catalog.meanings.lists}
+
+    assert {name for name, answer in held.items() if answer == "unknown"} == {"SDN", "NS-CMIC"} | {
+        name for name in held if not any(key[0] == name for key in catalog.meanings.sentences)
+    }
+    assert held["EL"] == held["1260H"] == "yes"

@@ -202,3 +202,37 @@ def test_the_sentence_says_through_whom_and_how_much():
     assert said["open"].startswith("list EL unresolved as of 2025-10-15: owned 0% to 100% by group")
     later = ownership_reach(OWNED, links(listed("group", "EL")), EVENTS, date(2026, 11, 20))
     assert all("whether the 50% rule is in force is not known" in text for text in later["wording"])
+
+
+def parent_of(issuer, owner, list_id):
+    return listed(issuer, list_id) | {"relation": "parent", "row_name": owner, "row_key": owner}
+
+
+@pytest.mark.parametrize(
+    ("list_id", "day", "verdicts"),
+    [
+        ("SDN", "2024-06-30", {"child": "unresolved"}),
+        ("EL", "2024-06-30", {}),
+        ("EL", "2025-10-15", {"child": "unresolved"}),
+        ("NS-CMIC", "2025-10-15", {}),
+    ],
+)
+def test_a_reviewed_parent_whose_share_nobody_states_is_an_unknown_percentage(
+    list_id, day, verdicts
+):
+    frame = links(parent_of("child", "somebody", list_id))
+
+    found = ownership_reach(OWNED.clear(), frame, EVENTS, date.fromisoformat(day))
+
+    assert dict(found.select("issuer_id", "verdict").iter_rows()) == verdicts
+    assert all("owned 0% to 100% by somebody" in text for text in found["wording"])
+
+
+def test_a_stated_share_of_the_parent_decides():
+    frame = links(listed("group", "SDN"), parent_of("minor", "group", "SDN"))
+    minor = ownership(("group", "minor", 31.9, START, None, START))
+
+    assert ownership_reach(minor, frame, EVENTS, date(2024, 6, 30)).is_empty()
+    other = ownership(("another", "minor", 31.9, START, None, START))
+    found = ownership_reach(other, frame, EVENTS, date(2024, 6, 30))
+    assert dict(found.select("issuer_id", "verdict").iter_rows()) == {"minor": "unresolved"}

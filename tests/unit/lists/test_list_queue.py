@@ -242,19 +242,33 @@ def test_a_rejected_match_is_kept_and_never_proposed_again():
         rejected_links(proposal, links(), on=ON, source_id="s", note="n", relation="parent")
 
 
-def test_an_accepted_removal_ends_the_link_and_a_rejected_one_leaves_it():
+def test_an_accepted_removal_ends_the_link_and_can_not_be_rejected():
     known = links(link("biren", "EL:biren technology"))
     after = edition(NAURA, day=date(2026, 8, 7))
     queue = build_queue(PEOPLE, known, [(after, None)])
     proposal = waiting(queue).filter(pl.col("kind") == "row left").row(0, named=True)
 
     ended = accepted_links(proposal, known, on=ON, source_id="s")
-    kept = rejected_links(proposal, known, on=ON, source_id="s", note="renamed, see the notice")
+    with pytest.raises(ListError) as caught:
+        rejected_links(proposal, known, on=ON, source_id="s", note="renamed, see the notice")
 
     assert ended.select("link_id", "valid_to", "ended_known_on").rows() == [
         ("biren.EL:biren technology", date(2026, 8, 7), date(2026, 8, 7))
     ]
-    assert kept.select("valid_to", "reviewer_note").rows() == [(None, "renamed, see the notice")]
+    assert "its link ends there, whatever is decided here" in caught.value.render()
+    assert "correct row_name and row_key of biren.EL:biren technology" in caught.value.render()
+
+
+def test_a_rejected_change_leaves_the_link_with_its_note():
+    known = links(link("biren", "EL:kept"))
+    before = edition(row("Biren", "Biren Technology", key="EL:kept"))
+    after = edition(row("Biren", key="EL:kept"), day=date(2026, 8, 7))
+    queue = build_queue(PEOPLE, known, [(after, before)])
+    proposal = waiting(queue).filter(pl.col("kind") == "alias removed").row(0, named=True)
+
+    kept = rejected_links(proposal, known, on=ON, source_id="s", note="another company's alias")
+
+    assert kept.select("valid_to", "reviewer_note").rows() == [(None, "another company's alias")]
 
 
 def test_a_decided_row_stays_in_the_queue_and_is_not_asked_again():
@@ -294,3 +308,24 @@ def test_an_id_may_be_cut_short_as_long_as_it_names_one():
         find_proposal(queue, "el-")
     with pytest.raises(ListError, match="none"):
         find_proposal(queue, "sdn-x")
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        ({"on": date(2026, 7, 30)}, "can't have been reviewed on 2026-07-30"),
+        ({"since": date(2026, 8, 1)}, "can't be in effect since 2026-08-01 only"),
+    ],
+)
+def test_a_decision_comes_after_the_edition_and_the_edition_after_the_rule(days, says):
+    queue = build_queue(PEOPLE, links(), [(edition(NAURA), None)])
+    proposal = waiting(queue).row(0, named=True)
+
+    with pytest.raises(ListError) as caught:
+        accepted_links(
+            proposal, links(), **({"on": ON, "source_id": "s", "since": date(2026, 7, 1)} | days)
+        )
+    assert says in caught.value.render()
+    if "on" in days:
+        with pytest.raises(ListError, match="can't have been reviewed"):
+            rejected_links(proposal, links(), source_id="s", note="n", **days)

@@ -128,7 +128,7 @@ def test_a_day_is_asked_for_where_the_file_states_none(tmp_path):
     stamped = put(
         tmp_path, "c.json",
         json.dumps({"search_performed_at": "2026-07-30T13:15:00Z",
-                    "results": [{"source": "Entity List (EL) - B", "name": "X"}]}),
+                    "results": [{"source": "Unverified List (UVL) - B", "name": "X"}]}),
     )  # fmt: skip
 
     assert [s.edition_date for s in read(dated, stamped, edition_date=None)] == [
@@ -147,8 +147,8 @@ def test_a_day_that_the_file_contradicts_is_refused(tmp_path, name):
         "c.json": json.dumps({"search_performed_at": "2026-07-31", "results": []}),
     }[name]
 
-    with pytest.raises(ListError, match="is not the edition of 2026-07-30"):
-        read(put(tmp_path, name, dated), edition_date=date(2026, 7, 30))
+    with pytest.raises(ListError, match="is not the edition of 2026-07-29"):
+        read(put(tmp_path, name, dated), edition_date=date(2026, 7, 29))
 
 
 def test_an_edition_from_after_its_reading_is_refused(tmp_path):
@@ -208,7 +208,7 @@ REFUSED = {
     "results no list": (b'{"results": "many"}', "has no list of results"),
     "results of texts": (b'{"results": ["a"]}', "is no record of names and values"),
     "half a surrogate": (
-        b'{"results": [{"source": "Entity List (EL) - B", "name": "\\ud800"}]}', "can't be written"),
+        b'{"results": [{"source": "Unverified List (UVL) - B", "name": "\\ud800"}]}', "can't be written"),
     "too many brackets": (b'{"results": [' + b"[]," * 5_000_000, "more brackets, tags or commas than any list"),
     "too many commas": (csl_csv().encode() + b"," * 9_000_000, "more brackets, tags or commas than any list"),
     "too many tags": (b"<sdnList>" + b"<a>" * 5_000_000, "more brackets, tags or commas than any list"),
@@ -269,3 +269,23 @@ def test_a_whole_screening_list_is_read_in_less_than_two_seconds_of_cpu(tmp_path
 
     assert snapshot.rows.height == 26_000
     assert min(seconds) < 2
+
+
+def test_a_time_of_the_next_day_in_utc_is_today(tmp_path):
+    text = json.dumps(
+        {"search_performed_at": "2026-08-02T00:10:00Z",
+         "results": [{"source": "Unverified List (UVL) - B", "name": "X"}]}
+    )  # fmt: skip
+    path = put(tmp_path, "c.json", text)
+
+    def day(read_on: date, **more):
+        (one,) = read_list_files(path, read_on=read_on, **more)
+        return one.edition_date
+
+    assert day(date(2026, 8, 1)) == date(2026, 8, 1)
+    assert day(date(2026, 8, 2)) == date(2026, 8, 2)
+    assert day(date(2026, 8, 5), edition_date=date(2026, 8, 1)) == date(2026, 8, 1)
+    with pytest.raises(ListError, match="can't be the edition of 2026-08-02"):
+        day(date(2026, 7, 31))
+    with pytest.raises(ListError, match="is not the edition of 2026-07-31"):
+        day(date(2026, 8, 5), edition_date=date(2026, 7, 31))

@@ -23,7 +23,7 @@ SUGON = {"row_key": "MEU:sugon:84 FR 29373", "name": "Sugon", "aliases": ["Dawni
          "citations": ["84 FR 29373"]}  # fmt: skip
 
 
-def edition(*rows, day=DAYS[0], layout="csl", filler=60):
+def edition(*rows, day=DAYS[0], layout="cons", filler=60):
     every = [*rows, *({"row_key": f"MEU:unit {n}:", "name": f"Unit {n}"} for n in range(filler))]
     made = [
         list_row(**({"list_id": "MEU", "source_row": at} | row)) for at, row in enumerate(every, 2)
@@ -302,3 +302,29 @@ def test_lists_without_a_file_are_those_of_the_content():
     assert newest_editions(reviewed, date(2026, 6, 8))["edition_date"].to_list() == [
         date(2026, 6, 8)
     ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "day", "lacking"),
+    [
+        ("csl", DAYS[0], ["EL", "NS-CMIC", "SDN"]),
+        (
+            "csl",
+            date(2021, 1, 1),
+            ["EL"],
+        ),  # NS-CMIC did not exist; SDN had no name yet that never left
+        ("cons", DAYS[0], []),
+    ],
+)
+def test_a_screening_list_without_the_lists_that_matter_is_refused(tmp_path, layout, day, lacking):
+    part = edition(SUGON, layout=layout, day=day)
+
+    if not lacking:
+        assert refresh(Store(tmp_path), [part], links())[0].state == "new"
+        return
+    with pytest.raises(ListError, match="is not a whole screening list") as caught:
+        refresh(Store(tmp_path), [part], links())
+    assert [place.why for place in caught.value.places] == [
+        f"has no row of list {name}" for name in lacking
+    ]
+    assert Store(tmp_path).editions().is_empty()

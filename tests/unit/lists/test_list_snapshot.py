@@ -155,3 +155,22 @@ def test_an_edition_known_before_its_day_is_refused(tmp_path):
 
     with pytest.raises(ContentError, match=r"row 2.*an edition is known from its day on"):
         load_editions(ContentRoot(tmp_path, "test"))
+
+
+def test_rows_that_repeat_others_do_not_make_a_cut_edition_whole():
+    before = snapshot([*CANARY_NAMES, *filler(97)])
+    padded = snapshot([*CANARY_NAMES, *filler(89), *filler(8)])
+
+    assert padded.rows.height == before.rows.height
+    with pytest.raises(ListError, match="EL has 92 different rows; the edition before had 100"):
+        check_snapshot(padded, before)
+
+
+def test_an_unusual_share_of_repeated_rows_is_refused_even_first():
+    check_snapshot(
+        snapshot([*CANARY_NAMES, *filler(97), *filler(10)])
+    )  # a few repeat in every official list
+
+    with pytest.raises(ListError) as caught:
+        check_snapshot(snapshot([*CANARY_NAMES, *filler(97), *filler(97)]))
+    assert "97 of 197 rows of EL repeat another" in caught.value.render()

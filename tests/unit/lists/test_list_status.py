@@ -342,3 +342,60 @@ def test_nothing_in_a_run_of_2024_knows_2025():
     assert found["known_on"].drop_nulls().max() <= date(2024, 12, 31)
     known = set(LINKS.filter(pl.col("known_on") <= date(2024, 12, 31))["link_id"])
     assert set(found["link_ids"].explode().drop_nulls()) <= known
+
+
+def test_a_day_known_only_within_a_span_leaves_the_span_open():
+    frame = links(link("inspur", earliest=date(2019, 1, 1), valid_from=date(2019, 12, 31)))
+
+    states = {
+        day: ask(frame, "inspur", "EL", day)["status"]
+        for day in (date(2018, 12, 31), date(2019, 1, 1), date(2019, 12, 30), date(2019, 12, 31))
+    }
+    assert list(states.values()) == ["not_on_list", "unresolved", "unresolved", "listed"]
+    said = ask(frame, "inspur", "EL", date(2019, 6, 1))["wording"]
+    assert said.endswith(
+        "came on it by 2019-12-31, not before 2019-01-01; the day is not confirmed"
+    )
+    rejected = links(
+        link(
+            "inspur", earliest=date(2019, 1, 1), valid_from=date(2019, 12, 31), decision="rejected"
+        )
+    )
+    assert ask(rejected, "inspur", "EL", date(2019, 6, 1))["status"] == "not_on_list"
+
+
+def test_a_match_that_waits_or_an_old_list_leaves_absence_open_only():
+    frame, day = links(link("inspur"), link("sugon", relation="subsidiary")), date(2020, 1, 1)
+    open_pairs = [("inspur", "EL"), ("sugon", "EL"), ("autel", "EL")]
+    told = {"open_pairs": open_pairs, "stale": {"EL": "too old"}}
+
+    assert ask(frame, "inspur", "EL", day, **told)["status"] == "listed"
+    unit = ask(frame, "sugon", "EL", day, **told)
+    assert (unit["status"], unit["relation"]) == ("unresolved", "subsidiary")
+    absent = ask(frame, "autel", "EL", day, **told)
+    assert absent["status"] == "unresolved"
+    assert absent["wording"] == (
+        "list EL unresolved as of 2020-01-01: a possible match waits for a person; too old"
+    )
+    assert ask(frame, "autel", "SDN", day, **told)["status"] == "not_on_list"
+    assert ask(frame, "sugon", "EL", day, stale={"EL": "too old"})["status"] == "related"
+
+
+def test_what_has_several_mechanisms_is_said_once():
+    gone = {"valid_to": date(2020, 1, 1), "ended_known_on": date(2020, 1, 1)}
+    frame = links(
+        link("sugon", **gone),
+        link("sugon", mechanism="fdpr_fn4", valid_from=date(2019, 8, 1), **gone),
+    )
+
+    said = ask(frame, "sugon", "EL", date(2020, 2, 1))["wording"]
+    assert said.count("on it from 2019-06-24 to 2020-01-01") == 1
+    assert said.count("on it from") == 1
+    coming = links(
+        *(
+            link("sugon", row_name=name, valid_from=date(2021, 1, 1), known_on=date(2019, 1, 1))
+            for name in "ab"
+        )
+    )
+    said = ask(coming, "sugon", "EL", date(2020, 2, 1))["wording"]
+    assert said.count("entity_licence from 2021-01-01") == 1

@@ -183,3 +183,28 @@ def test_the_day_and_hash_of_a_file_are_kept(tmp_path):
     assert snapshot.address == "treasury.gov"
     assert snapshot.line("SDN").startswith("SDN edition 2025-12-19, 1 rows, SHA-256 ")
     assert isinstance(snapshot.rows, pl.DataFrame)
+
+
+def test_a_file_cut_inside_a_cell_is_refused_and_one_cut_between_rows_is_told(tmp_path):
+    whole = write(tmp_path / "sdn.csv", main_row(36, "A"), main_row(37, "B")).read_bytes()
+    inside, between = tmp_path / "inside.csv", tmp_path / "between.csv"
+    inside.write_bytes(whole[: whole.index(b"SDGT", whole.index(b"37")) + 2])
+    between.write_bytes(whole[: whole.index(b"37")])
+
+    with pytest.raises(ListError, match=r"is no proper CSV|not of the OFAC layout"):
+        read_ofac(inside, **DAYS)
+    told = read_ofac(between, **DAYS).issues.filter(pl.col("rule") == "end_mark_missing")
+    assert told.select("severity", "file").rows() == [("warning", "between.csv")]
+    assert "may be cut" in told["message"][0]
+    sound = read_ofac(tmp_path / "sdn.csv", **DAYS).issues
+    assert "end_mark_missing" not in sound["rule"].to_list()
+
+
+def test_a_quote_that_never_closes_is_refused_with_its_row(tmp_path):
+    main = write(
+        tmp_path / "sdn.csv", main_row(36, "A"), main_row(37, "B").replace('"SDGT"', '"SDGT')
+    )
+
+    with pytest.raises(ListError) as caught:
+        read_ofac(main, **DAYS)
+    assert "sdn.csv row" in caught.value.render()

@@ -72,12 +72,14 @@ def test_an_excluded_list_sells_the_listed_issuers_only(book, catalog, facts):
     assert set(gone["listing_id"]) == LISTED
 
 
-def test_a_us_person_excludes_two_lists_by_default(book, catalog, facts):
-    inputs, _ = inputs_from_book(book, catalog, replace(EASY, us_person=True), **facts)
+def test_a_us_person_keeps_what_two_lists_forbid_to_sell(book, catalog, facts):
+    inputs, notes = inputs_from_book(book, catalog, replace(EASY, us_person=True), **facts)
 
-    named = {name for name, _ in inputs.excluded}
-    assert named <= {"exclude:SDN", "exclude:NS-CMIC"}
-    assert named
+    assert inputs.excluded == ()  # the days to sell were over in 2022
+    frozen = {inputs.listing_ids[i] for i in inputs.frozen}
+    assert {"603019.SH", "688981.SH"} <= frozen
+    told = notes.filter(pl.col("rule") == "list_frozen")["raw"]
+    assert set(told) <= {"SDN", "NS-CMIC"}
 
 
 def test_do_not_trade_and_shares_not_available_are_kept(book, catalog, facts):

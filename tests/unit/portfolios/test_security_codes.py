@@ -203,7 +203,7 @@ def test_companies_of_the_chain_without_a_listing_are_known(everyone: Resolver) 
 
 def test_shipped_identifiers_have_right_digits_and_stand_once(shipped: SecurityMaster) -> None:
     isins = shipped.listings["isin"].drop_nulls()
-    assert isins.len() == 79
+    assert isins.len() == 81
     assert isins.n_unique() == isins.len()
     assert all(has_right_digits("isin", isin) for isin in isins)
     assert shipped.issuers["lei"].drop_nulls().is_empty()
