@@ -18,7 +18,9 @@ from exposure.lists.sources.csl import HEADERS, read_csl
 
 ROOT = Path(__file__).parents[1]
 # beside the project, or where the environment says
-SAMPLES = Path(os.environ.get("EXPOSURE_SHARED_DATA", ROOT.parent / "shared" / "data")) / "sanctions"
+SAMPLES = (
+    Path(os.environ.get("EXPOSURE_SHARED_DATA", ROOT.parent / "shared" / "data")) / "sanctions"
+)
 PROJECTION = SAMPLES / "us_csl_projection_2026-07-31.json.gz"
 EDITION = date(2026, 7, 31)
 TABLES = {

@@ -24,7 +24,9 @@ from exposure.portfolios.preflight import Checked, Container, inspect_bytes, ins
 from exposure.portfolios.reader_process import NO_RESULT
 from tests.hostile import biff
 
-OFFICIAL = Path("/work/shared/data/holdings/csi300_closeweight_20250731_official.xls")
+OFFICIAL = (
+    Path(__file__).parents[4] / "shared/data/holdings/csi300_closeweight_20250731_official.xls"
+)
 
 
 def sheets(data: bytes) -> list[Grid]:
