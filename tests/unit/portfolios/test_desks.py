@@ -329,3 +329,70 @@ def test_header_words_of_other_houses(read: Read, header: str) -> None:
 def test_a_percent_of_net_assets_is_a_weight(read: Read) -> None:
     for header in ("NAV%", "占基金资产净值比例（%）", "净值占比", "Wgt"):
         assert read(f"代码,{header}\n000977.SZ,60\n603019.SH,40\n").nav is None
+
+
+# --- what a second look found
+
+
+def test_the_size_of_a_company_is_no_position(read: Read) -> None:
+    rows = "000977.SZ,浪潮信息,9000,75000000000\n603019.SH,中科曙光,1000,100000000000\n"
+    assert weights(read(f"代码,名称,持仓市值,总市值\n{rows}"))["000977.SZ"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("lone", ["68804I.SH,", "6O3019.SH,"])
+def test_a_code_with_a_slip_in_it_is_no_note(read: Read, lone: str) -> None:
+    with pytest.raises(HoldingsError) as caught:
+        read(f"代码,市值\n000977.SZ,5000\n{lone}\n")
+    assert caught.value.places[0].row == 3
+
+
+def test_a_ticker_that_is_a_currency_is_not_cash(read: Read) -> None:
+    with pytest.raises(HoldingsError):
+        read("代码,名称,市值\n000977.SZ,浪潮信息,5000\nUSD,ProShares Ultra Semiconductors,1000\n")
+    with pytest.raises(HoldingsError):
+        read("代码,名称,市值\n000977.SZ,浪潮信息,5000\n,USD/CNY,100000\n")
+
+
+def test_cash_is_converted_like_the_rows_beside_it(read: Read) -> None:
+    text = (
+        "代码,名称,数量,价格,市值,币种,汇率\n000977.SZ,浪潮信息,100,50,5000,CNY,1\n"
+        "0700.HK,腾讯控股,100,400,40000,HKD,0.92\n,港币现金,,,10000,HKD,0.92\n"
+    )
+    assert read(text).nav == pytest.approx(51_000)
+    assert read(text + "合计,,,,51000,,\n").nav == pytest.approx(51_000)
+
+
+def test_rates_are_checked_in_any_base(read: Read) -> None:
+    with pytest.raises(HoldingsError) as caught:
+        read("代码,数量,价格,币种,汇率\nNVDA.US,100,50,USD,1\n0700.HK,100,400,HKD,7.78\n")
+    assert "write USD per 1 HKD" in caught.value.render()
+
+
+def test_totals_are_read_in_their_own_unit(read: Read) -> None:
+    assert read("代码,市值(万元)\n000977.SZ,5000\n603019.SH,5000\n合计,1亿\n").nav == pytest.approx(
+        1e8
+    )
+    assert read("代码,权重\n000977.SZ,0.5\n603019.SH,0.5\n合计,100%\n").nav is None
+    two = "代码,市值\n000977.SZ,5000\n合计,5000\n603019.SH,6000\n合计,6000\n"
+    assert read(two).nav == pytest.approx(11_000)
+
+
+def test_a_history_without_weights_on_a_day_says_so(read: Read) -> None:
+    text = "d,000977.SZ,603019.SH,0700.HK,合计\n2025-01-23,40,30,30,100\n2025-01-24,,,,100\n"
+    with pytest.raises(HoldingsError, match="holds nothing"):
+        read(text)
+
+
+def test_an_index_that_repeats_a_column_is_no_second_one() -> None:
+    frame = pd.DataFrame({"code": ["000977.SZ", "603019.SH"], "value": [1.0, 3.0]})
+    odd = (frame.set_index("code", drop=False), frame.set_axis([7, 9]), frame.rename_axis("code"))
+    for one in odd:
+        assert weights(load_holdings(one, as_of=DAY))["603019.SH"] == pytest.approx(0.75)
+
+
+def test_the_layout_keeps_a_second_code(content: Path, tmp_path: Path) -> None:
+    path = tmp_path / "week.csv"
+    path.write_text("代码,Wind代码,权重\n977,000977.SZ,100\n", encoding="utf-8")
+    write_layout(map_holdings(path, as_of=DAY, content=content), tmp_path / "week.toml")
+    book = load_holdings(path, as_of=DAY, content=content, layout=tmp_path / "week.toml")
+    assert weights(book) == {"000977.SZ": 1.0}
