@@ -19,6 +19,18 @@ MONTHS = 12
 EXCEL_SERIALS = (20_000, 80_000)  # 1954 to 2119: other integers are not meant as dates
 
 
+def fold(text: str) -> str:
+    """Return ``text`` with plain width, in lower case, each blank one.
+
+    Examples
+    --------
+    >>> fold(" HKD  Cash ")
+    'hkd cash'
+    """
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return " ".join(folded.lower().replace("\ufeff", "").split())
+
+
 def squeeze(text: str) -> str:
     """Return ``text`` for comparing: NFKC, lower case, no blanks.
 
@@ -27,8 +39,7 @@ def squeeze(text: str) -> str:
     >>> squeeze(" 深圳Ａ股 ")
     '深圳a股'
     """
-    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return "".join(folded.lower().replace("\ufeff", "").split())
+    return fold(text).replace(" ", "")
 
 
 _GUARD = re.compile(r'^=\s*"(.*)"$', re.DOTALL)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios.cells import squeeze
+from exposure.portfolios.dictionary import LONGEST_LABEL, UNUSED, Dictionary
 from exposure.portfolios.grids import Grid, Row
-from exposure.portfolios.layouts import UNUSED, Dictionary, Layout, Layouts
+from exposure.portfolios.layouts import Layout, Layouts
 from exposure.schemas import issue
 
 AMOUNTS = ("quantity", "value", "weight")
 HEADER_SEARCH_ROWS = 60
 MIN_WRONG_WORDS = 2
-LONGEST_HEADER = 60  # characters; longer cells are text
 PERCENT = 0.01
 SECOND_CODE = "code_2"
 LOCAL, BASE = "原币", "本币"
@@ -162,7 +162,7 @@ def describe(header: Header, file: str, sheet: str | None, issues: list[dict[str
 
 def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Layouts) -> Header:
     """Recognise the columns of one header by the layout it fits best, else by the dictionary."""
-    squeezed = {squeeze(cell) for cell in cells if cell and len(cell) < LONGEST_HEADER}
+    squeezed = {squeeze(cell) for cell in cells if cell and len(cell) < LONGEST_LABEL}
     offered = layouts.known if layouts.own is None else (layouts.own,)
     fitting = [layout for layout in offered if layout.signature <= squeezed]
     layout = max(fitting, key=lambda item: len(item.signature), default=None)
@@ -174,7 +174,7 @@ def read_header(first: int, last: int, cells: Sequence[str | None], layouts: Lay
         if cell is None:
             continue
         recognised = (
-            _recognise(cell, layout, layouts.dictionary) if len(cell) < LONGEST_HEADER else None
+            _recognise(cell, layout, layouts.dictionary) if len(cell) < LONGEST_LABEL else None
         )
         if recognised is None:
             unknown.append(cell)
@@ -258,7 +258,7 @@ def _joined(upper: Sequence[str | None], lower: Sequence[str | None]) -> list[st
     filled = [cell for cell in lower if cell]
     if not filled or any(any(char.isdigit() for char in cell) for cell in filled):
         return None
-    if any(len(cell) > LONGEST_HEADER for cell in filled) or len(filled) < 2:
+    if any(len(cell) > LONGEST_LABEL for cell in filled) or len(filled) < 2:
         return None
     width = max(len(upper), len(lower))
     above = [*upper, *[None] * (width - len(upper))]
@@ -326,7 +326,7 @@ def _refuse_wrong_table(
     sheet: str | None,
     row: int,
 ) -> None:
-    short = [cell for cell in cells if cell and len(cell) < LONGEST_HEADER]
+    short = [cell for cell in cells if cell and len(cell) < LONGEST_LABEL]
     seen = {squeeze(cell) for cell in short}
     for what, words in dictionary.wrong_tables.items():
         if len(seen & words) < MIN_WRONG_WORDS:

@@ -17,7 +17,10 @@ import polars as pl
 from exposure.content import SOURCE_ROW, ContentRoot, find_content
 from exposure.errors import HoldingsError, Place, UsageError
 from exposure.portfolios.cells import parse_day
+from exposure.portfolios.currencies import fill_currencies
 from exposure.portfolios.database import NamedFrame, is_named, read_named_holdings
+from exposure.portfolios.duplicates import merge_duplicates
+from exposure.portfolios.identity import resolve
 from exposure.portfolios.intake import RawHoldings, read_raw
 from exposure.portfolios.layouts import Layouts, layouts_for, load_layouts
 from exposure.portfolios.lines import (
@@ -27,18 +30,12 @@ from exposure.portfolios.lines import (
     leave_out_closed,
     lines_of,
     refuse_one_code,
-    resolve,
 )
 from exposure.portfolios.rejects import refuse_rejects
 from exposure.portfolios.securities import Resolver, SecurityMaster, load_master
+from exposure.portfolios.totals import check_total, take_stated_cash
 from exposure.portfolios.units import apply_units, sum_error
-from exposure.portfolios.values import (
-    check_total,
-    fill_currencies,
-    fill_values,
-    merge_duplicates,
-    take_stated_cash,
-)
+from exposure.portfolios.values import fill_values
 from exposure.portfolios.weights import fill_weights
 from exposure.schemas import Benchmark, Holdings, issue, issues_frame, validated
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +9,8 @@ from typing import Any
 
 from exposure.content import ContentRoot, TomlFile
 from exposure.portfolios.cells import squeeze
+from exposure.portfolios.dictionary import FIELDS, UNUSED, Dictionary, read_dictionary
 
-FIELDS = (
-    "code",
-    "name",
-    "market",
-    "quantity",
-    "available",
-    "price",
-    "currency",
-    "fx",
-    "value",
-    "weight",
-    "as_of",
-)
-UNUSED = "unused"
 FOLDER = "portfolios/layouts"
 
 
@@ -83,27 +69,6 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Dictionary:
-    """Header words, markers of rows, and market words; see ``portfolios/layouts/generic.toml``."""
-
-    modifiers: tuple[str, ...]
-    words: Mapping[str, tuple[str, int]]  # normalised header → field and rank
-    header_units: Mapping[str, float]
-    wrong_tables: Mapping[str, frozenset[str]]
-    totals: frozenset[str]
-    grand_totals: frozenset[str]
-    total_patterns: tuple[re.Pattern[str], ...]
-    cash_available: frozenset[str]
-    cash_balance: frozenset[str]
-    fx_bands: Mapping[str, tuple[float, float]]  # currency → CNY per unit, lowest and highest
-    notes: tuple[str, ...]
-    cash: frozenset[str]
-    blanks: frozenset[str]
-    markets: Mapping[str, str]  # market word → SH, SZ, BJ, HK, US
-    index_homonyms: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Layouts:
     """The dictionary and all known layouts.
 
@@ -130,7 +95,7 @@ def load_layouts(root: ContentRoot) -> Layouts:
     known: list[Layout] = []
     for file in root.toml_files(FOLDER):
         if file.need(file.data, "kind") == "dictionary":
-            dictionary = _dictionary(file)
+            dictionary = read_dictionary(file)
         else:
             known.append(_layout(file))
     if dictionary is None:
@@ -163,26 +128,6 @@ _ACCOUNT_KEYS = {
     "skip",
     "depth",
     "net_assets",
-}
-_DICTIONARY_KEYS = {
-    "id",
-    "kind",
-    "title",
-    "modifiers",
-    "wrong_tables",
-    "totals",
-    "grand_totals",
-    "total_patterns",
-    "cash_available",
-    "cash_balance",
-    "fx_bands",
-    "notes",
-    "cash",
-    "blanks",
-    "index_homonyms",
-    "words",
-    "header_units",
-    "markets",
 }
 
 
@@ -233,38 +178,6 @@ def _accounts(file: TomlFile, data: dict[str, Any]) -> AccountRules:
         skip=frozenset(map(str, file.need(data, "skip"))),
         depth=int(file.need(data, "depth")),
         net_assets=tuple(map(squeeze, file.need(data, "net_assets"))),
-    )
-
-
-def _dictionary(file: TomlFile) -> Dictionary:
-    data = file.data
-    file.check_keys(data, _DICTIONARY_KEYS)
-    words: dict[str, tuple[str, int]] = {}
-    listed: dict[str, list[str]] = file.need(data, "words")
-    file.check_keys(listed, {*FIELDS, UNUSED}, "words")
-    for field, headers in listed.items():
-        for rank, header in enumerate(headers):
-            words.setdefault(squeeze(header), (field, rank))
-    markets: dict[str, list[str]] = file.need(data, "markets")
-    return Dictionary(
-        modifiers=tuple(squeeze(word) for word in file.need(data, "modifiers")),
-        words=words,
-        header_units={squeeze(k): float(v) for k, v in file.need(data, "header_units").items()},
-        wrong_tables={
-            what: frozenset(map(squeeze, headers))
-            for what, headers in file.need(data, "wrong_tables").items()
-        },
-        totals=frozenset(map(squeeze, file.need(data, "totals"))),
-        grand_totals=frozenset(map(squeeze, file.need(data, "grand_totals"))),
-        total_patterns=tuple(re.compile(text) for text in file.need(data, "total_patterns")),
-        cash_available=frozenset(map(squeeze, file.need(data, "cash_available"))),
-        cash_balance=frozenset(map(squeeze, file.need(data, "cash_balance"))),
-        fx_bands={k: (float(v[0]), float(v[1])) for k, v in file.need(data, "fx_bands").items()},
-        notes=tuple(map(squeeze, file.need(data, "notes"))),
-        cash=frozenset(map(squeeze, file.need(data, "cash"))),
-        blanks=frozenset(map(squeeze, file.need(data, "blanks"))),
-        markets={squeeze(word): venue for venue, list_ in markets.items() for word in list_},
-        index_homonyms=frozenset(file.need(data, "index_homonyms")),
     )
 
 

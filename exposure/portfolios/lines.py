@@ -1,4 +1,4 @@
-"""The rows of a holdings table on their way to positions: numbers, cash, closed positions, listings.
+"""The rows of a holdings table on their way to positions: numbers, cash, closed positions.
 
 All rows are worked on at once, as one frame. A row that can't be used keeps its place; its fault, with the cell and a
 cure, goes to a table of faults. Nothing is dropped without a word.
@@ -6,7 +6,6 @@ cure, goes to a table of faults. Nothing is dropped without a word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +15,12 @@ import polars as pl
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios.accounts import NOT_A_SHARE
-from exposure.portfolios.cells import parse_numbers, squeeze, texts_where, writes_decimal_comma
+from exposure.portfolios.body import LONE
+from exposure.portfolios.cash import available_in_balance, currency_of_cash, is_cash
+from exposure.portfolios.cells import fold, parse_numbers, squeeze, writes_decimal_comma
+from exposure.portfolios.dictionary import Dictionary
 from exposure.portfolios.headers import AMOUNTS, SECOND_CODE
-from exposure.portfolios.intake import LONE, RawHoldings
-from exposure.portfolios.layouts import Dictionary
-from exposure.portfolios.securities import Remark, Resolution, Resolver
+from exposure.portfolios.intake import RawHoldings
 from exposure.schemas import issue
 
 NUMERIC = ("quantity", "available", "price", "fx", "value", "weight")
@@ -30,7 +30,6 @@ MAX_PRICE = 1e7
 MAX_VALUE = 1e15
 MAX_FX = 1e5
 FEW_ROWS = 3  # three rows of one code are a broken column, two may be two lots
-MAX_REMARKS = 1_000
 
 FAULTS: Mapping[str, Any] = {
     SOURCE_ROW: pl.Int64,
@@ -41,16 +40,6 @@ FAULTS: Mapping[str, Any] = {
     "value": pl.String,
 }
 
-_CURRENCY_WORDS = {
-    "人民币": "CNY",
-    "人民币元": "CNY",
-    "RMB": "CNY",
-    "CNH": "CNY",
-    "港币": "HKD",
-    "港元": "HKD",
-    "美元": "USD",
-    "欧元": "EUR",
-}
 OK = pl.col("ok")
 IS_CASH = pl.col("is_cash")
 
@@ -195,11 +184,11 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
     stated = rows.select(key for key in NUMERIC if key in rows.columns)
     comma = writes_decimal_comma(stated)
     numbers = parse_numbers(stated, decimal_comma=comma)
-    frame = pl.DataFrame([rows[SOURCE_ROW], *texts[:3], _currency_codes(currency)])
+    frame = pl.DataFrame([rows[SOURCE_ROW], *texts[:3], _currency_codes(currency, dictionary)])
     frame = frame.hstack(numbers.get_columns()).with_columns(
         _text_column(rows, NOT_A_SHARE),
         *(part for key in NUMERIC if key not in stated.columns for part in _absent(key)),
-        is_cash=_cash(code, name, dictionary),
+        is_cash=is_cash(code, name, dictionary),
         ok=pl.lit(value=True),
         **{LONE: rows[LONE] if LONE in rows.columns else pl.lit(value=False)},
         **{SECOND_CODE: _text_column(rows, SECOND_CODE)},
@@ -210,8 +199,13 @@ def lines_of(raw: RawHoldings, dictionary: Dictionary, issues: list[dict[str, ob
         worth=pl.lit(None, dtype=pl.Float64),
         share=pl.lit(None, dtype=pl.Float64),
     )
-    lines = Lines(raw, frame.with_columns(currency=_cash_currency()), issues)
-    _leave_out_available_cash(lines, dictionary)
+    lines = Lines(raw, frame.with_columns(currency_of_cash(frame, dictionary)), issues)
+    said = available_in_balance(lines.rows, dictionary)
+    if said is not None:
+        parts, severity, message = said
+        row = int(lines.rows.filter(parts)[SOURCE_ROW][0])
+        lines.say(severity, "available_cash", message, row=row)
+        lines.rows = lines.rows.filter(~parts)
     if comma:
         lines.say("warning", "decimal_comma", "numbers such as 1.234,50 are read as 1234.5")
     lines.reject_where(
@@ -252,76 +246,9 @@ def _text_column(rows: pl.DataFrame, name: str) -> pl.Series:
     return pl.Series(name, [None], dtype=pl.String).new_from_index(0, rows.height)
 
 
-def _cash(code: pl.Series, name: pl.Series, dictionary: Dictionary) -> pl.Series:
-    """Mark cash: by its code, or by its name where the code is none or a currency."""
-
-    def is_cash(text: str) -> bool:
-        if len(text) >= 40:
-            return False
-        word = squeeze(text)
-        bare, currencies = _CURRENCY.subn("", word)  # 港币现金, Cash (HKD)
-        bare = bare.strip("()（）-_:：·/")
-        return word in dictionary.cash or bare in dictionary.cash or (not bare and currencies == 1)
-
-    by_code = texts_where(code, is_cash, skip=r"^\p{Nd}{5,}|[.\s]\p{L}{2}$")
-    by_name = texts_where(name, is_cash, skip=r"^\p{Nd}+$")
-    is_currency = code.str.contains(r"^[A-Z]{3}$").fill_null(value=False)
-    # USD may be a fund's ticker: as a code it is cash only where the name is none or says cash too
-    by_code &= ~is_currency | name.is_null() | by_name
-    return by_code | (by_name & (code.is_null() | is_currency))
-
-
-# of cash, in its name or code; the words of a currency and nothing else are cash in it
-_CURRENCY = re.compile(
-    r"人民币元|人民币|港币|港元|美元|美金|欧元|(?<![a-z])(?:cny|cnh|rmb|hkd|usd|eur)(?![a-z])"
-    r"|hongkongdollars?|u\.?s\.?dollars?|usdollars?|renminbi"
-)
-_CURRENCY_NAMES = (
-    ("HKD", r"(?i)港币|港元|\bHKD\b|hong ?kong dollar"),
-    ("USD", r"(?i)美元|美金|\bUSD\b|u\.?s\.? ?dollar"),
-    ("EUR", r"(?i)欧元|\bEUR\b"),
-    ("CNY", r"(?i)人民币|\b(?:CNY|CNH|RMB)\b|renminbi"),
-)
-
-
-def _cash_currency() -> pl.Expr:
-    """Return the currency column, where cash without one takes it from its name or code."""
-    said = pl.concat_str("code", "name", ignore_nulls=True, separator=" ")
-    found = pl.coalesce(
-        pl.when(said.str.contains(pattern)).then(pl.lit(code)) for code, pattern in _CURRENCY_NAMES
-    )
-    # a stated rate of 1 says that the amount is in the base currency, whatever its account is called
-    unsaid = IS_CASH & pl.col("currency").is_null() & (pl.col("fx").fill_null(0.0) != 1.0)
-    return pl.when(unsaid).then(found).otherwise("currency")
-
-
-def _leave_out_available_cash(lines: Lines, dictionary: Dictionary) -> None:
-    """Leave out 可用资金 beside 资金余额, which holds it."""
-
-    def among(words: frozenset[str]) -> pl.Series:
-        return texts_where(lines.rows["name"], lambda text: squeeze(text) in words) | texts_where(
-            lines.rows["code"], lambda text: squeeze(text) in words
-        )
-
-    cash = lines.rows["is_cash"]
-    parts, balance = cash & among(dictionary.cash_available), cash & among(dictionary.cash_balance)
-    if not parts.any() or not balance.any():
-        return
-    amount = pl.coalesce("value", "quantity", "weight")
-    held, free = (
-        float(lines.rows.filter(which).select(amount.sum()).item()) for which in (balance, parts)
-    )
-    row = int(lines.rows.filter(parts)[SOURCE_ROW][0])
-    if free > held:  # money of today's sales: which of both counts, the file doesn't say
-        lines.say("warning", "available_cash", "is more than the cash balance; left out", row=row)
-    else:
-        lines.say("info", "available_cash", "is part of the cash balance; left out", row=row)
-    lines.rows = lines.rows.filter(~parts)
-
-
-def _currency_codes(column: pl.Series) -> pl.Series:
+def _currency_codes(column: pl.Series, dictionary: Dictionary) -> pl.Series:
     words = {
-        text: _CURRENCY_WORDS.get(squeeze(text).upper(), squeeze(text).upper())
+        text: dictionary.currencies.get(fold(text), squeeze(text).upper())
         for text in column.drop_nulls().unique()
     }
     return column.replace_strict(words, return_dtype=pl.String) if words else column
@@ -428,115 +355,3 @@ def check_numbers(lines: Lines) -> None:
         )
     )
     lines.reject_where(rules)
-
-
-# --- listings -------------------------------------------------------------------------------------
-
-_IDENTITY = ["code", "name", "market"]
-
-
-def resolve(lines: Lines, resolver: Resolver) -> None:
-    """Find the listing of every row: each distinct code, name and market is asked about once."""
-    asked = (
-        lines.rows.filter(~IS_CASH & pl.col(NOT_A_SHARE).is_null())
-        .group_by(*_IDENTITY, SECOND_CODE, maintain_order=True)
-        .agg(pl.col(SOURCE_ROW).first())
-    )
-    answers: list[Resolution] = []
-    column = lines.raw.header("code") or lines.raw.header("name")
-    for code, name, market, _, row in asked.iter_rows():
-        answer = resolver.resolve(code, name, market)
-        answers.append(answer)
-        for remark in answer.remarks:
-            lines.say(
-                remark.severity, remark.rule, remark.message, row=row, column=column,
-                raw=code or name,
-            )  # fmt: skip
-    _ask_second_codes(asked, answers, resolver)
-    found = asked.select(_IDENTITY).with_columns(
-        pl.Series("found", [a.listing_id for a in answers], dtype=pl.String),
-        pl.Series("owner", [a.issuer_id for a in answers], dtype=pl.String),
-        pl.Series("at", range(len(answers)), dtype=pl.Int64),
-    )
-    found = found.with_columns(asked[SECOND_CODE])
-    joined = lines.rows.join(
-        found,
-        on=[*_IDENTITY, SECOND_CODE],
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
-    lines.rows = joined.with_columns(
-        listing_id=pl.when(~IS_CASH).then("found"), issuer_id=pl.when(~IS_CASH).then("owner")
-    ).drop("found", "owner", "at")
-    trading = {listing: resolver.currency(listing) for listing in found["found"].drop_nulls()}
-    if trading:
-        quoted = pl.col("listing_id").replace_strict(trading, default=None, return_dtype=pl.String)
-        lines.rows = lines.rows.with_columns(currency=pl.coalesce("currency", quoted))
-    faulty = {at: answer for at, answer in enumerate(answers) if answer.fault is not None}
-    if not faulty:
-        return
-    remarks = {
-        at for at, answer in faulty.items() if answer.fault and answer.fault.rule in _NO_CODE
-    }
-    alone = joined[LONE].fill_null(value=False) & joined["at"].is_in(list(remarks))
-    for row, code, name in joined.filter(alone).select(SOURCE_ROW, "code", "name").iter_rows():
-        message = "names no security and states nothing; dropped as a note"
-        lines.say("warning", "row_dropped", message, row=row, raw=(code or name)[:200])
-    lines.dropped += int(alone.sum())
-    lines.rows, joined = lines.rows.filter(~alone), joined.filter(~alone)
-    hit = joined["at"].is_in(list(faulty)) & ~joined["is_cash"] & joined[NOT_A_SHARE].is_null()
-    bad = joined.filter(hit)
-    shown = [*_IDENTITY, SECOND_CODE]
-    records = [
-        (row, faulty[at].fault, faulty[at].cure or "", faulty[at].field, texts)
-        for row, at, *texts in bad.select(SOURCE_ROW, "at", *shown).iter_rows()
-    ]
-    lines.faults.append(
-        pl.DataFrame(
-            [
-                (row, fault.rule, fault.message, cure, name, texts[shown.index(name)])
-                for row, fault, cure, name, texts in records
-                if fault is not None
-            ],
-            schema=dict(FAULTS),
-            orient="row",
-        )
-    )
-    lines.rows = lines.rows.with_columns(ok=OK & ~hit.fill_null(value=False))
-
-
-_NO_CODE = frozenset(
-    {"code_form", "code_characters", "name_unknown", "name_characters", "code_is_name"}
-)
-
-
-def _ask_second_codes(asked: pl.DataFrame, answers: list[Resolution], resolver: Resolver) -> None:
-    """Let a second column of codes decide where the first can't, and refuse rows in which both disagree."""
-    for at, (second, name) in enumerate(asked.select(SECOND_CODE, "name").iter_rows()):
-        if second is None:
-            continue
-        first, other = answers[at], resolver.resolve(second, None, None)
-        if other.fault is not None and not other.fault.rule.endswith("check_digit"):
-            continue  # the master doesn't know that code, or it doesn't say enough alone
-        if first.fault is not None and first.fault.rule in {"code_ambiguous", "code_form"}:
-            if other.fault is None:
-                answers[at] = resolver.resolve(second, name, None)
-            continue
-        if other.fault is not None:
-            answers[at] = Resolution(fault=other.fault, field=SECOND_CODE, cure=other.cure)
-        elif first.fault is None and first.listing_id != other.listing_id:
-            why = f"says {other.listing_id}, the other code says {first.listing_id}"
-            fault = Remark("codes_disagree", "error", why)
-            cure = "correct one of the two codes"
-            answers[at] = Resolution(fault=fault, field=SECOND_CODE, cure=cure)
-
-
-def is_currency(expr: pl.Expr) -> pl.Expr:
-    """Tell whether a text is a currency code."""
-    return expr.str.contains(r"^[A-Z]{3}$")
-
-
-def plain_float(value: float) -> str:
-    """Write a number without needless zeros, for a sentence."""
-    return re.sub(r"\.0$", "", f"{value:g}")

@@ -14,10 +14,11 @@ import polars as pl
 from exposure.content import find_content
 from exposure.errors import ContentError, HoldingsError, UsageError
 from exposure.portfolios.cells import squeeze
+from exposure.portfolios.dictionary import FIELDS, UNUSED
 from exposure.portfolios.headers import PERCENT, read_header
 from exposure.portfolios.holdings import Book, load_holdings, named_or_given
 from exposure.portfolios.intake import RawHoldings, open_holdings, read_raw
-from exposure.portfolios.layouts import FIELDS, UNUSED, AccountRules, Layout, Layouts, layouts_for
+from exposure.portfolios.layouts import AccountRules, Layout, Layouts, layouts_for
 from exposure.portfolios.lines import lines_of
 from exposure.portfolios.units import apply_units
 from exposure.schemas import MapColumns, empty, issues_frame, validated

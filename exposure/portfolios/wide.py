@@ -12,9 +12,9 @@ import polars as pl
 
 from exposure.content import SOURCE_ROW
 from exposure.errors import HoldingsError, Place, UsageError
-from exposure.portfolios.cells import parse_day, parse_number, squeeze
+from exposure.portfolios.cells import parse_day, parse_number
+from exposure.portfolios.dictionary import Dictionary
 from exposure.portfolios.grids import Grid
-from exposure.portfolios.layouts import Dictionary
 from exposure.schemas import issue
 
 SEARCH_ROWS = 10
@@ -156,22 +156,17 @@ def holdings_of_day(
     totals = 0
     stated: tuple[str, float] | None = None
     for header, cell in zip(table.headers[1:], row[2:], strict=False):
-        if cell is None or squeeze(cell) in dictionary.blanks:
+        if cell is None or dictionary.is_blank(cell):
             continue
-        word = "" if header is None else squeeze(header)
-        if word in dictionary.totals or any(p.search(word) for p in dictionary.total_patterns):
+        named = None if header is None or dictionary.is_blank(header) else header
+        if named is not None and dictionary.is_total(named):
             totals += 1
             number = parse_number(cell)
-            if (
-                header is not None
-                and number is not None
-                and word in (*dictionary.grand_totals, "sum")
-            ):
-                stated = (header, number.value)
+            if number is not None and dictionary.is_grand_total(named):
+                stated = (named, number.value)
             continue
-        is_blank = header is None or squeeze(header) in dictionary.blanks
-        is_cash = header is not None and squeeze(header) in dictionary.cash
-        records.append((row[0], None if is_blank else header, header if is_cash else None, cell))
+        is_cash = named is not None and dictionary.is_cash(named)
+        records.append((row[0], named, named if is_cash else None, cell))
     if not records:
         raise HoldingsError(
             f"{file} holds nothing on {day}",

@@ -21,6 +21,7 @@ BOOK = "xl/workbook.xml"
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _LINKS = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+_SHEET = "worksheet"  # also the last word of its type
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
@@ -49,7 +50,13 @@ def sheet_xml(rows: Sequence[Sequence[object]], *, before: str = "", after: str 
         f'<row r="{r}">{"".join(cell_xml(r, c, value) for c, value in enumerate(row, 1))}</row>'
         for r, row in enumerate(rows, 1)
     )
-    return f"{_HEAD}<worksheet {_MAIN} {_LINKS}>{before}<sheetData>{body}</sheetData>{after}</worksheet>"
+    inside = f"{before}<sheetData>{body}</sheetData>{after}"
+    return _HEAD + element("worksheet", inside, f"{_MAIN} {_LINKS}")
+
+
+def element(tag: str, inside: str, attributes: str = "") -> str:
+    """Return an element of XML."""
+    return f"<{tag} {attributes}>{inside}</{tag}>"
 
 
 def parts(
@@ -70,7 +77,7 @@ def parts(
         for n, (name, _) in zip(numbers, sheets, strict=True)
     )
     links = "".join(
-        f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+        f'<Relationship Id="rId{n}" Type="{_OFFICE}/{_SHEET}" Target="{_SHEET}s/sheet{n}.xml"/>'
         for n in numbers
     )
     links += f'<Relationship Id="s" Type="{_OFFICE}/styles" Target="styles.xml"/>'
@@ -91,7 +98,7 @@ def parts(
         f'<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/>{types}</Types>',
         "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        BOOK: f"<workbook {_MAIN} {_LINKS}>{properties}<sheets>{listed}</sheets></workbook>",
+        BOOK: element("workbook", f"{properties}<sheets>{listed}</sheets>", f"{_MAIN} {_LINKS}"),
         "xl/_rels/workbook.xml.rels": "<Relationships "
         f'xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{links}</Relationships>',
         "xl/styles.xml": f"<styleSheet {_MAIN}>{_styles(formats)}</styleSheet>",

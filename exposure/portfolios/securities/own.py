@@ -138,7 +138,7 @@ def read_own(sources: Iterable[OwnMaster], root: ContentRoot) -> Reading:
 
 def _load_words(root: ContentRoot) -> _Words:
     file = _toml(root, WORDS)
-    file.check_keys(file.data, {"words", "boards", "currencies", "share_classes", "cells"})
+    file.check_keys(file.data, {"words", "boards", "share_classes", "cells"})
     listed: dict[str, list[str]] = file.need(file.data, "words")
     file.check_keys(listed, set(FIELDS), "words")
     fields: dict[str, tuple[str, int]] = {}
@@ -150,7 +150,7 @@ def _load_words(root: ContentRoot) -> _Words:
         fields=fields,
         markets=_reverse(markets.need(markets.data, "markets")),
         boards=_reverse(file.need(file.data, "boards")),
-        currencies=_reverse(file.need(file.data, "currencies")),
+        currencies=_reverse(markets.need(markets.data, "currencies")),
         share_classes=_reverse(file.need(file.data, "share_classes")),
         blanks=frozenset(map(squeeze, file.need(file.need(file.data, "cells"), "blanks", "cells"))),
     )

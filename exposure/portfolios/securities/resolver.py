@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from exposure.portfolios.cells import squeeze
-from exposure.portfolios.layouts import Dictionary
+from exposure.portfolios.dictionary import Dictionary
 from exposure.portfolios.securities import codes
 from exposure.portfolios.securities.answers import (
     Remark,

@@ -21,6 +21,7 @@ from exposure.portfolios.preflight import (
 )
 from exposure.portfolios.preflight import cells as cell_scan
 from exposure.portfolios.preflight.refusals import MIB
+from tests.hostile.books import element
 
 TYPES = b'<?xml version="1.0" encoding="UTF-8"?><Types/>'
 SHEETS = '<sheets><sheet name="Week &amp; 1" sheetId="1" r:id="rId1"/></sheets>'
@@ -123,7 +124,7 @@ def test_the_chain_of_calculation_may_be_in_any_order() -> None:
 
 def test_cells_are_counted_over_all_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cell_scan, "MAX_CELLS", 5)
-    more = b'<worksheet><row r="1"><c r="A1"/><c r="B1"/><c r="C1"/></row></worksheet>'
+    more = element("worksheet", '<row r="1"><c r="A1"/><c r="B1"/><c r="C1"/></row>').encode()
     parts = {"xl/worksheets/sheet2.xml": more}
     assert "more than 5 cells" in refused(workbook(more, **parts)).render()
 
