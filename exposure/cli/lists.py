@@ -335,7 +335,7 @@ def diff_command(
     output: Output = None,
 ) -> int:
     """Compare two editions."""
-    from exposure.lists.snapshot import changes
+    from exposure.lists.changes import changes
     from exposure.lists.where import find_store
 
     chosen = chosen_format(kind, as_json)

@@ -11,106 +11,24 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import dataframely as dy
 import polars as pl
 
 from exposure.errors import UsageError
 from exposure.factors.catalog import Catalog
+from exposure.factors.cliffs import cliffs
 from exposure.factors.scoring import list_status_at
+from exposure.factors.screen_tables import ListEditions, ListedSuppliers, ListNews, ScreenRows
+from exposure.lists.ages import REFUSE_AFTER_DAYS
 from exposure.lists.meanings import Meaning, Meanings
 from exposure.lists.ownership import ownership_reach
-from exposure.lists.snapshot import REFUSE_AFTER_DAYS
 from exposure.lists.status import LISTS
 from exposure.portfolios.holdings import Book
 
-CLIFF_DAYS = 90
 NEWS_DAYS = 7
-RELIEF, SCHEDULED = "relief", "scheduled_cliff"  # say a second time what the act itself says
 STATUS_ORDER = ("listed", "related", "unresolved", "not_on_list")
 LIST_ORDER = ("SDN", "NS-CMIC", "EL", "1260H", "DPL", "MEU", "UVL", "FCC", "SHTC", "UEL")
 NOT_IN_CATALOG = "not screened: the catalog does not know the issuer"
 DISCLAIMER = "screening aid, not legal advice"
-
-
-class ScreenRows(dy.Schema):
-    """One line an issuer and list, what matters first."""
-
-    issuer_id = dy.String(nullable=True)  # null: the catalog doesn't know the issuer
-    listing_ids = dy.List(dy.String())  # lines of the portfolio, largest weight first
-    name_zh = dy.String(nullable=True)
-    name_en = dy.String(nullable=True)
-    weight = dy.Float64()  # fraction of net asset value, all lines together
-    list_id = dy.String()
-    status = dy.String(regex=r"^(listed|related|not_on_list|unresolved)$")
-    relation = dy.String(nullable=True)
-    row_name = dy.String(nullable=True)
-    mechanisms = dy.String(nullable=True)
-    footnote = dy.String(nullable=True)
-    citation = dy.String(nullable=True)
-    since = dy.Date(nullable=True)
-    known_on = dy.Date(nullable=True)
-    us_person = dy.String(
-        nullable=True, regex=r"^(yes|sell_only|no|unknown)$"
-    )  # null: the list is silent
-    sell_by = dy.Date(nullable=True)  # sales end before this day
-    meaning_zh = dy.String()
-    meaning_en = dy.String()
-    edition_date = dy.Date(nullable=True)  # null: no edition was out on the day
-    reviewed_on = dy.Date(nullable=True)  # of the link, or of the search that found none
-    link_ids = dy.List(dy.String())
-    wording = dy.String()
-
-
-class ListedSuppliers(dy.Schema):
-    """A first-tier supplier of a holding that is itself on a list; a fact of the chain, no status of the holding."""
-
-    issuer_id = dy.String()
-    supplier_id = dy.String()
-    supplier_zh = dy.String()
-    supplier_en = dy.String()
-    input_kind = dy.String()
-    lo = dy.Float64(nullable=True)  # share of the holding's total cost
-    mid = dy.Float64(nullable=True)
-    hi = dy.Float64(nullable=True)
-    list_id = dy.String()
-    row_name = dy.String()
-    mechanisms = dy.String()
-    since = dy.Date()
-    link_id = dy.String()  # of the supply
-
-
-class ListEditions(dy.Schema):
-    """The edition that each list rests on."""
-
-    list_id = dy.String(primary_key=True)
-    name_zh = dy.String()
-    name_en = dy.String()
-    edition_date = dy.Date(nullable=True)
-    rows = dy.Int64(nullable=True)
-    age_days = dy.Int64(nullable=True)
-    allowed_days = dy.Int64(
-        nullable=True
-    )  # of age, before absence from it is no longer to be relied on
-    line = dy.String()
-
-
-class Cliffs(dy.Schema):
-    """A rule that starts, ends or revives soon."""
-
-    event_id = dy.String(primary_key=True)
-    due = dy.Date()
-    title_zh = dy.String(nullable=True)
-    title_en = dy.String()
-    instrument = dy.String()
-
-
-class ListNews(dy.Schema):
-    """An issuer of the portfolio whose answer on a list is another one than some days ago."""
-
-    issuer_id = dy.String(primary_key=True)
-    list_id = dy.String(primary_key=True)
-    before = dy.String(nullable=True)  # the sentence of then; null: the list was not asked about
-    now = dy.String()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,47 +158,6 @@ def caught_at(catalog: Catalog, as_of: date) -> frozenset[tuple[str, str]]:
     reach = ownership_reach(catalog.master.ownership, catalog.list_links, catalog.events, as_of)
     sure = reach.filter(pl.col("verdict") == "caught")
     return frozenset(sure.select("issuer_id", "list_id").iter_rows())
-
-
-def cliffs(events: pl.DataFrame, as_of: date, days: int = CLIFF_DAYS) -> pl.DataFrame:
-    """Return the rules that start, end or revive within some days, by what was known on the day.
-
-    Parameters
-    ----------
-    events
-        :class:`~exposure.schemas.Events`.
-
-    Returns
-    -------
-    polars.DataFrame
-        :class:`Cliffs`, soonest first.
-    """
-    last = as_of + timedelta(days=days)
-    known = events.filter(pl.col("known_on") <= as_of)
-    # An act is known from its announcement, its suspension no later than from the day it begins. Of an end nobody
-    # knows since when it was known, so it is no cliff of an earlier day; the end of a relief is that of a suspension.
-    suspended = (pl.col("suspended_from") <= as_of).fill_null(False)
-    held_back = suspended & (pl.col("effective") >= pl.col("suspended_from")).fill_null(False)
-    # a suspension holds through its last day: what it holds back is due on the day after
-    ends = (pl.col("suspended_to") + pl.duration(days=1)).cast(pl.Date)
-    parts = [
-        known.filter(~held_back).with_columns(due=pl.col("effective")),
-        known.filter(suspended).with_columns(due=ends),
-    ]
-    due = pl.concat(parts).filter((pl.col("due") > as_of) & (pl.col("due") <= last))
-    due = due.filter(pl.col("mechanism") != RELIEF)
-    chosen = due.sort("due", "event_id").unique("event_id", keep="first", maintain_order=True)
-    acts = chosen.filter(pl.col("mechanism") != SCHEDULED)["due"].to_list()
-    rows = [
-        row
-        for row in chosen.iter_rows(named=True)
-        if row["mechanism"] != SCHEDULED
-        or not any(abs((row["due"] - day).days) <= 1 for day in acts)
-    ]
-    schema = {name: column.dtype for name, column in Cliffs.columns().items()}
-    return Cliffs.validate(
-        pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
-    )
 
 
 def _screen_rows(

@@ -18,8 +18,7 @@ from exposure.factors.definitions import FactorDefinition
 from exposure.factors.evidence import FLOW, aged_interval, resolve, visible
 from exposure.factors.orphans import Issue, orphans
 from exposure.factors.scoring import reviews_due
-from exposure.lists.ages import newest_editions
-from exposure.lists.snapshot import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
+from exposure.lists.ages import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS, newest_editions
 from exposure.lists.status import LISTS
 from exposure.schemas import issue, issues_frame
 

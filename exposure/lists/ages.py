@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import dataframely as dy
 import polars as pl
 
-from exposure.lists.snapshot import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
+WARN_AFTER_DAYS = 7
+# by how often the agency publishes: OFAC and BIS at any time, the Department of Defense about once a year
+REFUSE_AFTER_DAYS: Mapping[str, int] = {"SDN": 30, "NS-CMIC": 30, "EL": 30, "1260H": 120}
 
 
 class ListAges(dy.Schema):

@@ -15,8 +15,9 @@ import dataframely as dy
 import polars as pl
 
 from exposure.errors import ListError, Place
+from exposure.lists.changes import Changes, changes
 from exposure.lists.matching import propose
-from exposure.lists.snapshot import Changes, Snapshot, changes
+from exposure.lists.snapshot import Snapshot
 from exposure.lists.touched import touched_links
 from exposure.portfolios.securities import SecurityMaster
 from exposure.schemas import ListLinks, validated

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from exposure.errors import ListError, Place
-from exposure.lists.snapshot import Changes, Snapshot, changes, check_lists
+from exposure.lists.changes import Changes, changes
+from exposure.lists.snapshot import Snapshot, check_lists
 from exposure.lists.store import Store
 from exposure.lists.touched import DECISIVE, TouchedLinks, touched_links
 

@@ -15,8 +15,9 @@ import dataframely as dy
 import polars as pl
 
 from exposure.content import ContentRoot
+from exposure.lists.changes import Changes
 from exposure.lists.rows import name_key
-from exposure.lists.snapshot import Changes, Snapshot
+from exposure.lists.snapshot import Snapshot
 from exposure.lists.store import Store
 from exposure.schemas import (
     ListLinks,

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exposure.errors import ListError
+from exposure.lists.changes import DIFF, changes
 from exposure.lists.rows import ListRows, list_row
-from exposure.lists.snapshot import DIFF, changes, make_snapshot
+from exposure.lists.snapshot import make_snapshot
 from exposure.lists.sources.csl import HEADERS
 from exposure.lists.sources.reading import read_list_files
 from exposure.lists.store import Store

@@ -13,8 +13,9 @@ import pytest
 
 import exposure as ex
 from exposure.errors import UsageError
+from exposure.factors.cliffs import cliffs
 from exposure.factors.scoring import list_status_at
-from exposure.factors.screening import cliffs, screen
+from exposure.factors.screening import screen
 from exposure.lists.status import LISTS
 
 DAY = date(2025, 1, 24)

@@ -11,9 +11,10 @@ import pytest
 
 from exposure.errors import ListError
 from exposure.lists.ages import list_ages, newest_editions
+from exposure.lists.changes import changes
 from exposure.lists.refresh import refresh
 from exposure.lists.rows import list_row
-from exposure.lists.snapshot import Editions, changes, make_snapshot
+from exposure.lists.snapshot import Editions, make_snapshot
 from exposure.lists.store import Store, StoredEditions
 from exposure.lists.touched import end_links, touched_links
 from exposure.schemas import ListLinks, validated

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from exposure.content import ContentRoot, shipped_root
-from exposure.errors import ContentError, ListError, StaleData
+from exposure.errors import ContentError, ListError
+from exposure.lists.changes import changes
 from exposure.lists.rows import list_row
 from exposure.lists.snapshot import (
-    age_issues,
-    changes,
     check_snapshot,
     load_editions,
     make_snapshot,
@@ -93,28 +91,6 @@ def test_a_canary_may_be_an_alias():
 def test_a_stated_count_must_be_met():
     with pytest.raises(ListError, match="states 5 records and has 4"):
         check_snapshot(snapshot([*CANARY_NAMES, "X"], stated=5))
-
-
-def test_age_is_warned_of_after_a_week_and_refused_after_a_month():
-    new = replace(snapshot([*CANARY_NAMES]), fetched_on=READ_ON)
-
-    assert age_issues(new, READ_ON + timedelta(days=7)).is_empty()
-    assert age_issues(new, READ_ON + timedelta(days=30))["rule"].to_list() == ["list_is_old"]
-    with pytest.raises(StaleData, match="31 days ago; 30 are allowed"):
-        age_issues(new, READ_ON + timedelta(days=31))
-
-
-def test_an_old_file_does_not_grow_young_by_being_read():
-    old = replace(snapshot([*CANARY_NAMES]), read_on=date(2026, 11, 20))
-
-    with pytest.raises(StaleData, match="112 days ago"):
-        age_issues(old, date(2026, 11, 20))
-
-
-def test_a_list_without_a_limit_only_warns():
-    old = age_issues(snapshot(["X"], list_id="MEU"), READ_ON + timedelta(days=400))
-
-    assert old["severity"].to_list() == ["warning"]
 
 
 def test_changes_name_rows_and_aliases():

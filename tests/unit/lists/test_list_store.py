@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from exposure.errors import ListError
+from exposure.lists.changes import changes
 from exposure.lists.rows import list_row
-from exposure.lists.snapshot import changes, make_snapshot
+from exposure.lists.snapshot import make_snapshot
 from exposure.lists.store import EDITION, ROWS, Store
 from exposure.schemas import issue
 

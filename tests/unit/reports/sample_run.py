@@ -9,14 +9,9 @@ import dataframely as dy
 import polars as pl
 
 from exposure import schemas
-from exposure.factors.screening import (
-    Cliffs,
-    ListEditions,
-    ListedSuppliers,
-    ListNews,
-    ScreenResult,
-    ScreenRows,
-)
+from exposure.factors.cliffs import Cliffs
+from exposure.factors.screen_tables import ListEditions, ListedSuppliers, ListNews, ScreenRows
+from exposure.factors.screening import ScreenResult
 from exposure.reports.run import (
     Comparison,
     EvidenceLedger,
