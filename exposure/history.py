@@ -25,6 +25,7 @@ from typing import Any
 
 import polars as pl
 
+from exposure.content.writing import replacing
 from exposure.errors import Place, UsageError
 
 HISTORY = "history"
@@ -282,9 +283,8 @@ class RunFolder:
             frame = pl.read_parquet(path)
             if "run_id" not in frame.columns:
                 frame = frame.with_columns(pl.lit(self.run_id).alias("run_id"))
-            aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-            _write_parquet(frame, aside)
-            aside.replace(target)
+            with replacing(target) as aside:
+                _write_parquet(frame, aside)
 
 
 def list_runs(out: str | Path, portfolio: str | None = None) -> pl.DataFrame:

@@ -40,9 +40,9 @@ def coverage_command(
         emit_json({"files": {name: frame.to_dicts() for name, frame in coverage.items()}})
         return
     if write is not None:
-        aside = write.with_name(write.name + ".part")
-        aside.write_text(coverage_markdown(catalog, scenarios, coverage), encoding="utf-8")
-        aside.replace(write)
+        from exposure.content.writing import write_text
+
+        write_text(write, coverage_markdown(catalog, scenarios, coverage))
         say(f"wrote {write.name}")
     rows = [["report", "statements", "corrected", "overtaken"]]
     for name, frame in coverage.items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from exposure.cli.options import AsOf, Content, Format, Json, MaxAge, Output, parse_date
-from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
+from exposure.cli.options import AsOf, Content, Format, Json, MaxAge, Output, parse_date, today
+from exposure.cli.output import aligned, chosen_format, emit, emit_json, say, write_out
 
 if TYPE_CHECKING:
     import polars as pl
@@ -120,7 +119,7 @@ def refresh_command(
     from exposure.lists.where import find_store
 
     chosen = chosen_format(kind, as_json)
-    day = _today()
+    day = today()
     root = find_content(content)
     links = load_reviewed_links(root)
     published = parse_date(edition)
@@ -147,7 +146,7 @@ def refresh_command(
     if chosen == "json":
         emit_json({"dry_run": dry_run, "lists": [_facts(one) for one in done]}, output)
     elif chosen == "table":
-        _print_lines([line for one in done for line in _told(one)], output)
+        write_out("\n".join([line for one in done for line in _told(one)]) + "\n", output)
     else:
         emit(_summary(done), chosen, output)
     new = sum(one.state == "new" for one in done)
@@ -274,7 +273,7 @@ def lists_command(
     from exposure.lists.where import find_store
 
     chosen = chosen_format(kind, as_json)
-    day = parse_date(as_of) or _today()
+    day = parse_date(as_of) or today()
     target = find_store(store)
     held = target.editions()
     ages = list_ages(held, load_editions(find_content(content)), day)
@@ -282,7 +281,7 @@ def lists_command(
         shown = held.drop("folder").to_dicts()
         emit_json({"as_of": day, "ages": ages.to_dicts(), "editions": shown}, output)
     elif chosen == "table":
-        _print_lines(_age_lines(ages), output)
+        write_out("\n".join(_age_lines(ages)) + "\n", output)
         if held.is_empty():
             say(
                 f"no editions in {target.folder.name}/: exposure data refresh --from FILE keeps one"
@@ -368,7 +367,7 @@ def status_command(
     from exposure.scenarios.definitions import load_catalog
 
     chosen = chosen_format(kind, as_json)
-    day = parse_date(as_of) or _today()
+    day = parse_date(as_of) or today()
     table = freshness(load_catalog(content), find_store(store).editions(), day)
     if chosen == "table":
         rows = [["what", "day", "days", "state", "note"]]
@@ -382,7 +381,9 @@ def status_command(
             ]
             for row in table.iter_rows(named=True)
         ]
-        _print_lines([f"as of {day.isoformat()}", *aligned(rows).splitlines()], output)
+        write_out(
+            "\n".join([f"as of {day.isoformat()}", *aligned(rows).splitlines()]) + "\n", output
+        )
     else:
         emit(table, chosen, output, {"as_of": day})
     if max_age is not None:
@@ -391,18 +392,3 @@ def status_command(
             say(f"older than {max_age} days: {', '.join(old['what'])}")
             return STALE
     return 0
-
-
-def _print_lines(lines: list[str], output: Path | None) -> None:
-    text = "\n".join(lines) + "\n"
-    if output is None or str(output) == "-":
-        typer.echo(text, nl=False)
-        return
-    aside = output.with_name(output.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(output)
-
-
-def _today() -> date:
-    """Return today: the command line may ask, the library never does."""
-    return datetime.now(tz=UTC).astimezone().date()

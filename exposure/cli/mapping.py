@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -17,6 +16,7 @@ from exposure.cli.options import (
     LayoutFile,
     MasterFile,
     parse_date,
+    today,
 )
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -62,7 +62,7 @@ def map_command(
     from exposure.portfolios.mapping import layout_name, map_holdings, write_layout
 
     chosen = chosen_format(kind, as_json)
-    day = parse_date(as_of) or datetime.now(UTC).date()
+    day = parse_date(as_of) or today()
     found = map_holdings(holdings, as_of=day, content=content, layout=layout, master=master)
     target = output or FOLDER / f"{layout_name(found.file)}.toml"
     if chosen == "json":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -79,6 +79,11 @@ FailOn = Annotated[
     typer.Option("--fail-on", metavar="STATE", help="Exit 4 on 'breach', or on 'watch' and worse."),
 ]
 Lang = Annotated[str, typer.Option("--lang", help="both, zh or en.")]
+
+
+def today() -> date:
+    """Return the day where the user is: the command line may ask, the library never does."""
+    return datetime.now(tz=UTC).astimezone().date()
 
 
 def parse_date(text: str | None) -> date | None:

@@ -47,18 +47,18 @@ def emit(
     if kind == "json":
         emit_json({**(extra or {}), "rows": frame.to_dicts()}, output)
     elif kind == "csv":
-        _write(_flat(frame).write_csv(), output)
+        write_out(_flat(frame).write_csv(), output)
     elif kind == "parquet":
         _parquet(frame, output)
     elif sys.stdout.isatty() or output is not None:
-        _write(text_table(frame), output)
+        write_out(text_table(frame), output)
     else:
-        _write(_flat(frame).write_csv(separator="\t"), output)
+        write_out(_flat(frame).write_csv(separator="\t"), output)
 
 
 def emit_json(data: object, output: Path | None = None) -> None:
     """Write JSON: keys in their order, dates as text, no NaN."""
-    _write(
+    write_out(
         json.dumps(data, ensure_ascii=False, indent=2, default=_plain, allow_nan=False) + "\n",
         output,
     )
@@ -140,15 +140,17 @@ def _parquet(frame: pl.DataFrame, output: Path | None) -> None:
     if output is None or str(output) == "-":
         frame.write_parquet(sys.stdout.buffer)
     else:
-        aside = output.with_name(output.name + ".part")
-        frame.write_parquet(aside)
-        aside.replace(output)
+        from exposure.content.writing import replacing
+
+        with replacing(output) as aside:
+            frame.write_parquet(aside)
 
 
-def _write(text: str, output: Path | None) -> None:
+def write_out(text: str, output: Path | None) -> None:
+    """Write text to stdout, or to a file."""
     if output is None or str(output) == "-":
         typer.echo(text, nl=False)
         return
-    aside = output.with_name(output.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(output)
+    from exposure.content.writing import write_text
+
+    write_text(output, text)

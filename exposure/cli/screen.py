@@ -23,8 +23,9 @@ from exposure.cli.options import (
     Output,
     Quiet,
     parse_date,
+    today,
 )
-from exposure.cli.output import chosen_format, emit, emit_json, say
+from exposure.cli.output import chosen_format, emit, emit_json, say, write_out
 from exposure.cli.screen_text import queue_text, screen_text
 
 if TYPE_CHECKING:
@@ -175,11 +176,7 @@ def holdings_command(
     elif chosen != "table":
         emit(found.rows, chosen, output)
     else:
-        text = screen_text(found, book, stored, lang)
-        if output is None or str(output) == "-":
-            typer.echo(text, nl=False)
-        else:
-            _to_file(output, text)
+        write_out(screen_text(found, book, stored, lang), output)
     for line in [*_left_out(book), *_open_lines(catalog, book), *basis.lines]:
         say(line, quiet=quiet)
     if max_age is not None:
@@ -306,7 +303,7 @@ def _propose(
     held = find_store(store)
     pairs: list[tuple[Any, Any]] = []
     if files:
-        for snapshot in read_list_files(files, read_on=_today(), edition_date=edition):
+        for snapshot in read_list_files(files, read_on=today(), edition_date=edition):
             pairs += [
                 (snapshot.of_list(name), held.previous(snapshot, name))
                 for name in snapshot.counts()
@@ -360,17 +357,5 @@ def _open_lines(catalog: Catalog, book: Book) -> list[str]:
     return [f"{count} proposed matches of these issuers are unreviewed ({QUEUE})"] if count else []
 
 
-def _to_file(output: Path, text: str) -> None:
-    aside = output.with_name(output.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(output)
-
-
 def _day(text: str | None) -> date:
-    return parse_date(text) or _today()
-
-
-def _today() -> date:
-    from datetime import datetime
-
-    return datetime.now().astimezone().date()
+    return parse_date(text) or today()

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from exposure.content import SOURCE_ROW, ContentRoot, read_text_csv, shipped_root
+from exposure.content.writing import replacing
 from exposure.errors import ListError, Place, UsageError
 from exposure.lists.open_pairs import QUEUE as PROPOSALS
 from exposure.lists.queue import Queue
@@ -115,6 +116,5 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _write(path: Path, frame: pl.DataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    frame.write_csv(aside)
-    aside.replace(path)
+    with replacing(path) as aside:
+        frame.write_csv(aside)

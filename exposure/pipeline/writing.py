@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from exposure.content.writing import replacing
 from exposure.errors import UsageError
 from exposure.history import RunFolder, check_output
 from exposure.pipeline.weekly import run_weekly
@@ -143,14 +143,9 @@ def _copy(source: Path, target: Path | None) -> None:
     if target is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        # "x": what already has this name, a link perhaps, is not written through
-        with aside.open("xb") as stream:
-            stream.write(source.read_bytes())
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    # "x": what already has this name, a link perhaps, is not written through
+    with replacing(target) as aside, aside.open("xb") as stream:
+        stream.write(source.read_bytes())
 
 
 def _talk(run: Run) -> list[str]:

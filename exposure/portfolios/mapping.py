@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from exposure.content import find_content
+from exposure.content.writing import write_text
 from exposure.errors import ContentError, HoldingsError, UsageError
 from exposure.portfolios.cells import squeeze
 from exposure.portfolios.dictionary import FIELDS, UNUSED
@@ -322,9 +323,7 @@ def write_layout(found: FileMap, path: Path, *, force: bool = False) -> None:
         raise UsageError(f"{path.name} exists already", cure="add --force to write it again")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(found.layout_toml, encoding="utf-8")
-        aside.replace(path)
+        write_text(path, found.layout_toml)
     except OSError as fault:
         raise ContentError(
             f"{path.name} can't be written: {fault.strerror}", cure="name another folder with -o"

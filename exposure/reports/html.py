@@ -5,12 +5,12 @@ Both languages are in the file; a switch at the top hides one of them by style a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from exposure.content import ContentRoot
+from exposure.content.writing import write_text
 from exposure.reports.cells import PALETTE, STATE_SHAPES, clean_text
 from exposure.reports.figures import FactorColumn, Figures, Position
 from exposure.reports.limits import conflict_limit
@@ -85,12 +85,7 @@ def write_html(
     """Write the HTML edition and return its path; see :func:`exposure.reports.workbook.write_workbook`."""
     target = Path(path)
     text = html_text(run, lang=lang, content=content)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(target, text)
     return target
 
 

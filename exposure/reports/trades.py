@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from exposure.content.writing import write_text
 from exposure.errors import UsageError
 from exposure.reports.cells import looks_like_formula
 
@@ -53,12 +53,7 @@ def write_trades(
         )
     target = Path(path)
     text = trades_text(trades, as_of=as_of, portfolio=portfolio)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        aside.write_bytes(text.encode(encoding))
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(target, text, encoding)
     return target
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from exposure.content import ContentRoot, find_content
+from exposure.content.writing import replacing
 from exposure.errors import UsageError
 from exposure.reports.cells import Cell, Sheet
 from exposure.reports.figures import Figures, figures
@@ -76,12 +76,8 @@ def write_workbook(
             f"the folder of {target.name} doesn't exist", cure=f"make {target.parent.name} first"
         )
     data = workbook_bytes(run, lang=lang, content=content, reproducible=reproducible)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as aside:
         aside.write_bytes(data)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
     return target
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from exposure.content import ContentRoot, TomlFile, read_text_csv, read_toml_file
+from exposure.content.writing import write_text
 from exposure.errors import ContentError, Place
 from exposure.risk.model import RiskModel, factor_root
 from exposure.schemas import RiskFactorCovariance, RiskLoadings, RiskSpecific, typed_from_text
@@ -93,9 +94,7 @@ def write_risk(model: RiskModel, folder: str | Path) -> None:
     }
     texts["manifest.toml"] = "\n".join(_toml(model.manifest)) + "\n"
     for name, text in texts.items():
-        aside = target / f"{name}.part"
-        aside.write_bytes(text.encode())
-        aside.replace(target / name)
+        write_text(target / name, text)
 
 
 def _day(name: str) -> date:

@@ -16,7 +16,7 @@ import pytest
 
 from exposure.portfolios.holdings import load_holdings
 from tests.hostile.books import CSV
-from tests.hostile.cases import CASES, Case, Given
+from tests.hostile.cases import CASES, Case, Given, right
 from tests.hostile.harness import PROJECT, Outcome, Worker, run_alone
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="measured by /proc and wait4")
@@ -39,7 +39,7 @@ def worker() -> Iterator[Worker]:
     shared.close()
 
 
-GOOD = Given("week.csv", CSV.encode(), None)  # type: ignore[arg-type]
+GOOD = Given("week.csv", CSV.encode(), right())
 
 
 def run_good(tmp: Path, worker: Worker | None) -> Outcome:

@@ -28,7 +28,14 @@ from exposure.lists.rows import (
     split_values,
 )
 from exposure.lists.snapshot import Snapshot, make_snapshot
-from exposure.lists.sources.files import AGAIN, check_edition, parse_json, read_bytes, refuse_many
+from exposure.lists.sources.files import (
+    AGAIN,
+    check_edition,
+    no_csv,
+    parse_json,
+    read_bytes,
+    refuse_many,
+)
 from exposure.lists.sources.remarks import (
     DIVEST,
     EFFECTIVE,
@@ -186,11 +193,7 @@ def _csv(path: Path, text: str) -> _Table:
             refuse_many(path.name, len(rows))
             lines.append(reader.line_num)
     except csv.Error as fault:
-        raise ListError(
-            f"{path.name} is no proper CSV",
-            places=[Place(path.name, str(fault), row=reader.line_num)],
-            cure=AGAIN,
-        ) from fault
+        raise no_csv(path.name, fault, reader.line_num) from fault
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     return _Table(path.name, lines, dict(zip(header, columns, strict=True)))
 

@@ -156,3 +156,10 @@ def check_edition(file: str, said: date, stated: date | None, *, slack: int = 0)
             places=[Place(file, f"states {stated.isoformat()} itself")],
             cure="leave out --edition: this file knows its own day",
         )
+
+
+def no_csv(file: str, fault: Exception, line: int) -> ListError:
+    """Return the refusal of a file that the CSV reader can't follow."""
+    return ListError(
+        f"{file} is no proper CSV", places=[Place(file, str(fault), row=line)], cure=AGAIN
+    )

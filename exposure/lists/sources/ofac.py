@@ -19,7 +19,14 @@ from typing import Any
 from exposure.errors import ListError, Place
 from exposure.lists.rows import clean_name, list_row
 from exposure.lists.snapshot import Snapshot, make_snapshot
-from exposure.lists.sources.files import AGAIN, check_edition, parse_xml, read_bytes, refuse_many
+from exposure.lists.sources.files import (
+    AGAIN,
+    check_edition,
+    no_csv,
+    parse_xml,
+    read_bytes,
+    refuse_many,
+)
 from exposure.lists.sources.remarks import (
     DIVEST,
     EFFECTIVE,
@@ -332,11 +339,7 @@ def _records(path: Path, content: bytes, width: int) -> list[tuple[int, Cells]]:
             out.append((reader.line_num, trimmed))
             refuse_many(path.name, len(out))
     except csv.Error as fault:
-        raise ListError(
-            f"{path.name} is no proper CSV",
-            places=[Place(path.name, str(fault), row=reader.line_num)],
-            cure=AGAIN,
-        ) from fault
+        raise no_csv(path.name, fault, reader.line_num) from fault
     return out
 
 
