@@ -93,9 +93,11 @@ class Catalog:
     scenario_files: tuple[TomlFile, ...]
     link_drift: Mapping[str, float] = field(default_factory=dict[str, float])
     stale_after_days: int = 400  # of links and gaps; factors state their own
-    _days: dict[date, Any] = field(
-        default_factory=dict[date, Any], init=False, repr=False, compare=False
-    )
+    _days: dict[date, Any] = field(default_factory=dict[date, Any], init=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Name it: its frames are thousands of rows, which nobody wants in a notebook or a failed check."""
+        return f"Catalog(root={str(self.root.path)!r}, fingerprint={self.fingerprint[:8]!r})"
 
     def evidence_at(self, as_of: date) -> pl.DataFrame:
         """Return the evidence rows known and valid on ``as_of``."""

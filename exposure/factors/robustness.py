@@ -16,6 +16,9 @@ from scipy import stats
 
 Vector = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""A transfer that overdraws a weight by no more than this needs all of it: the rest is rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
@@ -167,7 +170,7 @@ def critical_reversal(sub_scores: ArrayLike, weights: ArrayLike, i: int, j: int)
     if spread == 0:
         return Reversal(gap, 0.0 if gap == 0 else float("inf"), gap == 0, source, target)
     transfer = abs(gap) / spread
-    return Reversal(gap, transfer, bool(transfer <= w[source]), source, target)
+    return Reversal(gap, transfer, bool(transfer <= w[source] + ROUNDING), source, target)
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:

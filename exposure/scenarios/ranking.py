@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from exposure.factors.robustness import (
+    ROUNDING,
     critical_reversal,
     dominance_pairs,
     dominance_ratio,
@@ -166,7 +167,7 @@ def _turn(
     if not np.isfinite(found.transfer):
         return names[i], names[i + 1], None, None, None, False
     room = 1.0 - chance[found.target]
-    feasible = found.possible and found.transfer <= room
+    feasible = found.possible and found.transfer <= room + ROUNDING
     return (
         names[i],
         names[i + 1],

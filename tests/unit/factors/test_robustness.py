@@ -94,6 +94,13 @@ def test_a_reversal_may_need_more_weight_than_there_is():
     assert not robustness.critical_reversal([[0.9, 0.8], [0.0, 0.0]], [0.5, 0.5], 0, 1).possible
 
 
+def test_a_tie_that_needs_all_of_a_weight_is_possible():
+    found = robustness.critical_reversal([[0.01, 0.0], [0.0, 0.0]], [0.45, 0.55], 0, 1)
+
+    assert found.transfer > 0.45  # by the rounding of 0.0045 / 0.01
+    assert found.possible
+
+
 def test_the_same_lead_everywhere_can_not_be_reversed():
     found = robustness.critical_reversal([[0.6, 0.3], [0.5, 0.2]], [0.5, 0.5], 0, 1)
 
