@@ -19,7 +19,8 @@ from exposure.factors.kinds import TRACED_WELL
 from exposure.factors.recipes import End, Input, fitted, recipes
 from exposure.factors.walks import walk
 from exposure.scenarios.definitions import Range
-from exposure.scenarios.propagation import WeeklyNetwork, propagate, weekly_network
+from exposure.scenarios.weekly import propagate
+from exposure.scenarios.weekly_network import WeeklyNetwork, weekly_network
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Triple = tuple[float, float, float]
@@ -34,7 +35,7 @@ def network_losses(
 ) -> dict[str, Triple]:
     """Return node → output lost over the horizon as (lo, mid, hi), for nodes that the shocks surely reach.
 
-    loss_i = 1 − mean_t h_i(t)        with h of :func:`exposure.scenarios.propagation.propagate`
+    loss_i = 1 − mean_t h_i(t)        with h of :func:`exposure.scenarios.weekly.propagate`
 
     Parameters
     ----------

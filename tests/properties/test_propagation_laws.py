@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exposure.scenarios.propagation import (
-    CHANNELS,
-    ces_loss,
-    chain_mean_loss,
-    propagate,
-    propagate_many,
-    shock_path,
-    static_losses,
-    weekly_network,
-)
+from exposure.scenarios.ces import ces_loss
+from exposure.scenarios.chain import chain_mean_loss
+from exposure.scenarios.static import static_losses
+from exposure.scenarios.weekly import CHANNELS, propagate, propagate_many, shock_path
+from exposure.scenarios.weekly_network import weekly_network
 
 pytestmark = pytest.mark.property
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from exposure.factors import input_output, network
-from exposure.scenarios import propagation
+from exposure.scenarios.static import StaticLoss, static_losses
 from exposure.validation.case_kinds.base import (
     CHECKS,
     MAX_NODES,
@@ -148,8 +148,8 @@ def _esri_block(data: Data) -> Answers:
     answers: Answers = {}
     for mode in data.get("expected", {}):
 
-        def run(shock: Any, replaceability: bool = mode == "sub") -> propagation.StaticLoss:
-            return propagation.static_losses(
+        def run(shock: Any, replaceability: bool = mode == "sub") -> StaticLoss:
+            return static_losses(
                 flows,
                 sector,
                 data["essentiality"],
@@ -174,7 +174,7 @@ def _esri_block(data: Data) -> Answers:
     return {"expected": answers}
 
 
-def _esri_named(loss: propagation.StaticLoss) -> Answers:
+def _esri_named(loss: StaticLoss) -> Answers:
     return {
         "downstream_loss": plain(loss.downstream),
         "upstream_loss": plain(loss.upstream),

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from exposure.factors import input_output
-from exposure.scenarios import propagation
+from exposure.scenarios.weekly import propagate, shock_path
+from exposure.scenarios.weekly_network import weekly_network
 from exposure.validation.case_kinds.base import (
     CHECKS,
     Answers,
@@ -198,7 +199,7 @@ def _weekly_loss(economy: _Economy, case: Data) -> float:
     supplier, customer = np.nonzero(Z > 0)
     kinds = {name: k for k, name in enumerate(dict.fromkeys(economy.sectors))}
     kind = np.array([kinds[name] for name in economy.sectors])
-    chain = propagation.weekly_network(
+    chain = weekly_network(
         x.size,
         supplier,
         customer,
@@ -213,13 +214,13 @@ def _weekly_loss(economy: _Economy, case: Data) -> float:
     node = economy.labels.index(case.get("node", "reg1|manufactoring"))
     psi = np.zeros(x.size)
     psi[node] = float(case["cut"])
-    path = propagation.shock_path(
+    path = shock_path(
         psi,
         BOARIO_WEEKS,
         duration_weeks=math.ceil(float(case["duration"]) / WEEK),
         recovery_weeks=math.ceil(30 / WEEK),
     )
-    loss = propagation.propagate(chain, path, horizons=[BOARIO_WEEKS]).loss_at(BOARIO_WEEKS)
+    loss = propagate(chain, path, horizons=[BOARIO_WEEKS]).loss_at(BOARIO_WEEKS)
     return float(loss @ x / x.sum())
 
 

@@ -11,11 +11,14 @@ from exposure.scenarios import (
     conditional,
     distribution,
     plausibility,
-    propagation,
     substitution,
     valuation,
     views,
 )
+from exposure.scenarios.ces import ces_loss, elasticity
+from exposure.scenarios.static import static_losses
+from exposure.scenarios.weekly import propagate
+from exposure.scenarios.weekly_network import weekly_network
 from exposure.validation.case_kinds.base import (
     MAX_WEEKS,
     Answers,
@@ -35,7 +38,7 @@ def _mass_balance(data: Data) -> Answers:
     cleared = substitution.waterfill(shares, np.full(n, cut), np.zeros(n))
     flows = np.zeros((n + 1, n + 1))
     flows[:n, n] = shares  # all sell to one customer, whose loss is the shortage
-    static = propagation.static_losses(
+    static = static_losses(
         flows, [1] * n + [2], [[0, 2], [0, 0]], [*([cut] * n), 0.0], weights=np.ones(n + 1)
     )
     return {
@@ -61,12 +64,9 @@ def _ces(data: Data) -> Answers:
     shares, available = data["shares"], data["input_availability"]
     return {
         "loss_by_rho": {
-            text: propagation.ces_loss(shares, available, float(text))
-            for text in data.get("loss_by_rho", {})
+            text: ces_loss(shares, available, float(text)) for text in data.get("loss_by_rho", {})
         },
-        "elasticity": {
-            text: propagation.elasticity(float(text)) for text in data.get("elasticity", {})
-        },
+        "elasticity": {text: elasticity(float(text)) for text in data.get("elasticity", {})},
     }
 
 
@@ -78,10 +78,10 @@ def _inventory(data: Data) -> Answers:
 
 def _chain(data: Data) -> Answers:
     weeks = bounded(data["T"], MAX_WEEKS, "T")
-    chain = propagation.weekly_network(
+    chain = weekly_network(
         2, [0], [1], [0], [1.0], ["essential"], cover_weeks=float(data["cover_weeks"])
     )
-    result = propagation.propagate(
+    result = propagate(
         chain,
         [float(data["cut"]), 0.0],
         horizons=[weeks],

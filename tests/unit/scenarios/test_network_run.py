@@ -6,7 +6,7 @@ import pytest
 from exposure.factors.graph import build_graph
 from exposure.scenarios.definitions import Range
 from exposure.scenarios.network_run import network_losses, weekly_reading
-from exposure.scenarios.propagation import propagate
+from exposure.scenarios.weekly import propagate
 from tests.factories import link, links_frame, nodes_frame
 
 RHO = Range(-9.0, -4.0, 0.0, "test")

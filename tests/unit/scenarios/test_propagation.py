@@ -5,19 +5,11 @@ import pytest
 from scipy import sparse
 
 from exposure.errors import ScenarioError
-from exposure.scenarios.propagation import (
-    CHANNELS,
-    ces_loss,
-    chain_first_loss,
-    chain_loss_interval,
-    chain_mean_loss,
-    elasticity,
-    propagate,
-    propagate_many,
-    shock_path,
-    static_losses,
-    weekly_network,
-)
+from exposure.scenarios.ces import ces_loss, elasticity
+from exposure.scenarios.chain import chain_first_loss, chain_loss_interval, chain_mean_loss
+from exposure.scenarios.static import static_losses
+from exposure.scenarios.weekly import CHANNELS, propagate, propagate_many, shock_path
+from exposure.scenarios.weekly_network import weekly_network
 
 INF = float("inf")
 # Memory, two foundries, designer, server maker; everything essential.
