@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from exposure.reports.workbook import write_workbook
     from exposure.risk import RiskModel, estimate_risk, load_risk
     from exposure.scenarios.definitions import ScenarioDefinition as Scenario
-    from exposure.scenarios.definitions import load_catalog
     from exposure.scenarios.headline import Headline, headline
+    from exposure.scenarios.reading import load_catalog
     from exposure.scenarios.stressing import Shock, stress
     from exposure.schemas import schema
 
@@ -76,7 +76,7 @@ _HOMES = {
     "exposure_bands": "exposure.factors.uncertainty",
     "headline": "exposure.scenarios.headline",
     "load_benchmark": "exposure.portfolios.holdings",
-    "load_catalog": "exposure.scenarios.definitions",
+    "load_catalog": "exposure.scenarios.reading",
     "load_holdings": "exposure.portfolios.holdings",
     "map_holdings": "exposure.portfolios.mapping",
     "load_mandate": "exposure.portfolios.mandates",

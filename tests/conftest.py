@@ -20,7 +20,7 @@ def root() -> ContentRoot:
 
 @pytest.fixture(scope="session")
 def catalog(root):
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     return load_catalog(root)
 

@@ -39,7 +39,7 @@ def factors_command(
     import polars as pl
 
     from exposure.errors import check_names
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     chosen = chosen_format(kind, as_json)
     factors = load_catalog(content).factors
@@ -81,7 +81,7 @@ def scenarios_command(
     from dataclasses import asdict
 
     from exposure.errors import check_names
-    from exposure.scenarios.definitions import load_catalog, scenario_definitions
+    from exposure.scenarios.reading import load_catalog, scenario_definitions
 
     chosen = chosen_format(kind, as_json)
     catalog = load_catalog(content)

@@ -30,7 +30,7 @@ def coverage_command(
     import polars as pl
 
     from exposure.factors.coverage import checked, coverage_markdown, load_coverage
-    from exposure.scenarios.definitions import load_catalog, scenario_definitions
+    from exposure.scenarios.reading import load_catalog, scenario_definitions
 
     catalog = load_catalog(content)
     scenarios = sorted(scenario_definitions(catalog))

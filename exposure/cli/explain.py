@@ -50,7 +50,7 @@ def explain_command(
 ) -> None:
     """Print scores and the steps to their sources."""
     from exposure.factors.explain import explain
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     chosen = chosen_format(kind, as_json)
     day = parse_date(as_of)

@@ -166,7 +166,7 @@ def _trust(found: Headline) -> str:
 
 
 def _scenario_names(catalog: Catalog) -> Mapping[str, str]:
-    from exposure.scenarios.definitions import scenario_definitions
+    from exposure.scenarios.reading import scenario_definitions
 
     return {key: item.name_zh for key, item in scenario_definitions(catalog).items()}
 

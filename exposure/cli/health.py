@@ -117,7 +117,7 @@ def data_check_command(
     from exposure.factors.upkeep import by_severity, check_catalog
     from exposure.lists.touched import end_links
     from exposure.lists.where import find_store
-    from exposure.scenarios.definitions import load_catalog, scenario_references
+    from exposure.scenarios.reading import load_catalog, scenario_references
 
     chosen = chosen_format(kind, as_json)
     day = parse_date(as_of)

@@ -364,7 +364,7 @@ def status_command(
     """Show how old everything is that a run rests on."""
     from exposure.lists.where import find_store
     from exposure.pipeline.freshness import freshness
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     chosen = chosen_format(kind, as_json)
     day = parse_date(as_of) or today()

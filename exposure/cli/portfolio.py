@@ -172,8 +172,8 @@ def stress_command(
 
     from exposure.cli.headline import headline_text
     from exposure.pipeline import prepare
-    from exposure.scenarios.definitions import scenario_definitions
     from exposure.scenarios.headline import headline
+    from exposure.scenarios.reading import scenario_definitions
     from exposure.scenarios.stressing import stress
 
     chosen = chosen_format(kind, as_json)

@@ -63,7 +63,7 @@ def _number(value: float | None) -> str:
 
 def stress_table(inputs: Inputs, portfolio: pl.DataFrame) -> str:
     """Return the scenarios as aligned text."""
-    from exposure.scenarios.definitions import scenario_definitions
+    from exposure.scenarios.reading import scenario_definitions
 
     names = {key: item.name_zh for key, item in scenario_definitions(inputs.catalog).items()}
     rows = [

@@ -47,7 +47,7 @@ def next_command(
     """Print the research list of a portfolio."""
     from exposure.factors.research import by_point, research
     from exposure.portfolios.holdings import load_holdings
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     chosen = chosen_format(kind, as_json)
     catalog = load_catalog(content, master=master)

@@ -138,7 +138,7 @@ def holdings_command(
     from exposure.cli.screen_basis import find_basis, footer_lines, refuse_old
     from exposure.factors.screening import screen
     from exposure.portfolios.holdings import load_holdings
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     chosen = chosen_format(kind, as_json)
     names = (

@@ -185,7 +185,10 @@ def load_facts(
         screened=screened,
         editions=load_editions(root),
         meanings=load_meanings(root),
-        scenario_files=tuple(root.toml_files("factors/scenarios")),
+        scenario_files=(
+            *root.toml_files("factors/scenarios"),
+            *root.toml_files("factors/scenarios/acts"),
+        ),
         link_drift=_link_drift(staleness),
         stale_after_days=int(staleness.need(staleness.data, "stale_after_days")),
     )

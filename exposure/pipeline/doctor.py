@@ -9,7 +9,7 @@ from typing import Any
 from exposure.content import PROJECT, find_content, layer_report, load_settings
 from exposure.content.settings import chosen_lists, chosen_master
 from exposure.pipeline.manifest import REPORTED_PACKAGES, package_version, tool_version
-from exposure.scenarios.definitions import load_catalog
+from exposure.scenarios.reading import load_catalog
 
 
 def doctor(content: str | Path | None = None) -> dict[str, Any]:

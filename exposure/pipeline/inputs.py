@@ -17,7 +17,7 @@ from exposure.portfolios.database import NamedFrame, is_named, read_named_holdin
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.mandates import Mandate, load_mandate
 from exposure.risk import RiskModel, load_risk
-from exposure.scenarios.definitions import load_catalog
+from exposure.scenarios.reading import load_catalog
 
 if TYPE_CHECKING:
     from exposure.portfolios.securities.loading import MasterSource

@@ -21,7 +21,7 @@ from exposure.pipeline.manifest import build_manifest
 from exposure.pipeline.views import factor_card, mandate_view, plan_view, scenario_card
 from exposure.portfolios.mandates import Mandate
 from exposure.reports.run import EvidenceLedger, Run
-from exposure.scenarios.definitions import scenario_definitions
+from exposure.scenarios.reading import scenario_definitions
 from exposure.scenarios.stressing import Shock, stress
 from exposure.schemas import concat_issues, validated
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from exposure.factors.catalog import Catalog
 from exposure.portfolios.holdings import Book
-from exposure.scenarios.definitions import Range, ScenarioDefinition, scenario_definitions
+from exposure.scenarios.definitions import Range, ScenarioDefinition
+from exposure.scenarios.reading import scenario_definitions
 from exposure.scenarios.stressing import Shock
 from exposure.schemas import SEVERITIES
 

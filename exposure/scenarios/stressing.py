@@ -27,12 +27,11 @@ from exposure.scenarios.definitions import (
     Range,
     ScenarioDefinition,
     Severity,
-    load_assumptions,
-    scenario_definitions,
 )
 from exposure.scenarios.effects import Effect, IssuerFacts, Triple, issuer_effect, market_gain
 from exposure.scenarios.inference import infer_returns
 from exposure.scenarios.network_run import network_losses
+from exposure.scenarios.reading import load_assumptions, scenario_definitions
 from exposure.scenarios.results import portfolio_results
 from exposure.schemas import (
     SEVERITIES,

@@ -11,7 +11,7 @@ DAY = date(2025, 1, 24)
 
 @pytest.mark.benchmark(group="week")
 def test_bench_load_catalog(benchmark, root):
-    from exposure.scenarios.definitions import load_catalog
+    from exposure.scenarios.reading import load_catalog
 
     assert benchmark(load_catalog, root).factors
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from exposure.factors.upkeep import check_catalog, rows_of
-from exposure.scenarios.definitions import scenario_references
+from exposure.scenarios.reading import scenario_references
 
 DAY = date(2025, 1, 24)
 KNOWN = {

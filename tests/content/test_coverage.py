@@ -17,7 +17,7 @@ from exposure.factors.coverage import (
     coverage_markdown,
     load_coverage,
 )
-from exposure.scenarios.definitions import scenario_definitions
+from exposure.scenarios.reading import scenario_definitions
 
 ROOT = Path(__file__).parent.parent.parent
 FILE = "factors/coverage/zhongyuan-2025-01-24.csv"

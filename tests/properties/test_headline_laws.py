@@ -12,17 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exposure.factors.graph import build_graph
-from exposure.scenarios.definitions import (
-    PriceEffect,
-    Range,
-    RevenueShock,
-    Severity,
-    load_assumptions,
-    scenario_definitions,
-)
+from exposure.scenarios.definitions import PriceEffect, Range, RevenueShock, Severity
 from exposure.scenarios.effects import IssuerFacts, issuer_effect
 from exposure.scenarios.headline import headline
 from exposure.scenarios.network_run import network_losses
+from exposure.scenarios.reading import load_assumptions, scenario_definitions
 from exposure.schemas import SEVERITIES
 from tests.factories import link, links_frame, nodes_frame
 from tests.headline_worlds import A, B, C, make_book, make_shock, scenario, shuffled

@@ -14,7 +14,7 @@ from exposure.errors import ContentError, UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import score_issuers
 from exposure.scaffold import write_scaffold
-from exposure.scenarios.definitions import load_catalog
+from exposure.scenarios.reading import load_catalog
 
 DAY = date(2025, 1, 24)
 EVIDENCE = "factors/evidence/mine.csv"

@@ -7,7 +7,7 @@ import pytest
 
 from exposure.content import ContentRoot, find_content, shipped_root
 from exposure.errors import ContentError
-from exposure.scenarios.definitions import load_catalog
+from exposure.scenarios.reading import load_catalog
 from tests.factories import stand_alone
 
 ROOT = Path(__file__).parent.parent.parent

@@ -8,7 +8,7 @@ import pytest
 
 from exposure.content import shipped_root
 from exposure.factors.scoring import score_issuers
-from exposure.scenarios.definitions import load_catalog
+from exposure.scenarios.reading import load_catalog
 
 DAY = ["--as-of", "2025-01-24"]
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from exposure.factors.upkeep import check_catalog, rows_of
-from exposure.scenarios.definitions import scenario_references
+from exposure.scenarios.reading import scenario_references
 from exposure.schemas import Evidence, Issuers, Links, Nodes, Sources, empty, validated
 from tests.factories import evidence, link
 

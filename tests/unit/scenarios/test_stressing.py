@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from exposure.errors import ScenarioError, UsageError
-from exposure.scenarios.definitions import scenario_definitions
+from exposure.scenarios.reading import scenario_definitions
 from exposure.scenarios.stressing import stress
 
 
