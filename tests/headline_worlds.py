@@ -112,7 +112,7 @@ def make_shock(
         positions, book.holdings.select("listing_id", "weight"), definitions, facts
     )
     nothing = pl.DataFrame()
-    return Shock(DAY, positions, results, nothing, nothing, empty(DataIssues)), definitions
+    return Shock(DAY, positions, results, nothing, empty(DataIssues)), definitions
 
 
 def shuffled(shock: Shock, book: Book) -> tuple[Shock, Book]:

@@ -33,6 +33,8 @@ class RiskModel:
         | listing_id | specific_variance per year | observations | limit_days | origin | daily_volume [shares] |
     manifest
         Window, method, counts, what was excluded.
+    crisis
+        The same model over the most turbulent window, where the snapshot holds one.
     """
 
     as_of: date
@@ -40,6 +42,7 @@ class RiskModel:
     factor_covariance: pl.DataFrame
     specific: pl.DataFrame
     manifest: dict[str, object]
+    crisis: RiskModel | None = None
 
     @property
     def factors(self) -> tuple[str, ...]:

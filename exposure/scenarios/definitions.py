@@ -151,6 +151,7 @@ class ScenarioDefinition:
     kind: str = "what_if"
     event: str | None = None
     parts: tuple[str, ...] = ()
+    priced: Range | None = None
     file: str = ""
 
     @property
@@ -179,3 +180,4 @@ class Assumptions:
     lag_weeks: int
     ces_rho: Range
     extrapolation_limit: float
+    crisis_weight: float

@@ -1,20 +1,26 @@
-"""What a scenario does to an issuer: output lost and won, revenue, earnings, price; each as an interval.
+"""What cases do to issuers: output lost and won, revenue, earnings, price; each as an interval, many cases at once.
 
-Symbols: ψ fraction of a node's supply lost; L output lost over the horizon; dR change of revenue; κ price reaction per
-unit of modelled loss; ω value share of the years that the cut lasts.
+Symbols: D cases, I issuers; L output lost over the horizon, Γ growth of what an issuer's benefit rests on; dR change of
+revenue; κ price reaction per unit of modelled loss; p part already priced; ω value share of the years that it lasts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exposure.scenarios.definitions import Assumptions, Range, ScenarioDefinition
-from exposure.scenarios.substitution import waterfill
-from exposure.scenarios.valuation import PRICE_FLOOR, duration_weight
+import numpy as np
+from numpy.typing import NDArray
 
+from exposure.factors.recipes import End
+from exposure.scenarios.arrays import Vector
+from exposure.scenarios.cases import Cases
+from exposure.scenarios.definitions import Assumptions
+from exposure.scenarios.valuation import PRICE_FLOOR, duration_weights
+
+Flags = NDArray[np.bool_]
 Triple = tuple[float, float, float]
-ZERO: Triple = (0.0, 0.0, 0.0)
+LO, MID, HI = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,180 +39,252 @@ class IssuerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """The effect of one scenario at one severity on one issuer.
-
-    ``loss`` and ``gain`` are fractions of output, ≥ 0; ``revenue`` is signed; ``price`` is a signed return. Each is
-    (lo, mid, hi) with lo the worse end of price and revenue, the smaller of loss and gain. ``parts`` names the signed
-    revenue or price part of each channel, at mid.
-    """
-
-    issuer_id: str
-    known: bool
-    loss: Triple = ZERO
-    gain: Triple = ZERO
-    revenue: Triple = ZERO
-    price: Triple = ZERO
-    earnings: float = 0.0
-    wiped_out: bool = False
-    channel: str | None = None
-    parts: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-def market_gain(share: Triple, cut: float, reallocation: float, headroom: float) -> Triple:
-    """Return by how much the domestic suppliers of a market grow when foreign supply is cut.
-
-    lost = (1 − d)·ψ,  pool = η·lost,  room = d·headroom,  gain = min(pool, room) / d        d domestic share
-
-    Parameters
-    ----------
-    share
-        d as (lo, mid, hi).
-    cut
-        ψ, fraction of the foreign supply lost.
-    reallocation
-        η, part of the lost supply that customers move.
-    headroom
-        Growth that domestic suppliers can deliver, fraction of their size.
-
-    Returns
-    -------
-    tuple
-        Growth of domestic suppliers (lo, mid, hi), fractions.
-
-    Source
-    ------
-    Water-filling with headroom (methodology 3.4); equals it for one pool of survivors.
-
-    Examples
-    --------
-    A fifth of the market is domestic; 80% of the rest is lost, 40% of that moves, domestic makers can grow by half.
-
-    >>> market_gain((0.2, 0.2, 0.2), 0.8, 0.4, 0.5)[1]
-    0.5
-    """
-    found: list[float] = []
-    for domestic in share:
-        if domestic <= 0.0 or cut <= 0.0:
-            found.append(0.0)
-            continue
-        result = waterfill(
-            supply=[1.0 - domestic, domestic],
-            banned_share=[cut, 0.0],
-            headroom=[0.0, headroom],
-            reallocation_rate=reallocation,
-        )
-        found.append(float(result.gain[1]))
-    return min(found), found[1], max(found)
-
-
-def issuer_effect(
-    facts: IssuerFacts,
-    scenario: ScenarioDefinition,
-    severity: str,
-    loss: Triple | None,
-    direct: float,
-    market_gains: Mapping[str, Triple],
-    assumptions: Assumptions,
-) -> Effect:
-    """Return the effect of a scenario on one issuer.
-
-    dR = −L + Σ_m b·γ_m·(1 − L) + Σ_f x_f·c_f        r = ω·κ·(1 − p)·leverage·dR + Σ_f x_f·e_f, at least −1
+class OutputChange:
+    """Output lost and what substitutes grow, before it reaches anybody's accounts.
 
     Parameters
     ----------
     loss
-        L from propagation as (lo, mid, hi), or None where no link or shock reaches the issuer.
+        L of shape (D, I, 3), fractions ≥ 0 from the least to the largest.
     direct
-        The shock on the issuer itself.
-    market_gains
-        Benefit factor → growth γ of the domestic suppliers of the market.
+        Part of it that is a cut of the issuer itself, of shape (D, I).
+    growth
+        Benefit factor → Γ of shape (D, I, 3).
+    known
+        Whether L is known, of shape (D, I).
+    """
+
+    loss: Vector
+    direct: Vector
+    growth: Mapping[str, Vector]
+    known: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effect of each case on each issuer, all of shape (D, I, 3) with the worse end first but for loss and gain.
+
+    Parameters
+    ----------
+    loss, gain
+        Fractions of output, ≥ 0, from the least to the largest.
+    revenue
+        dR, signed.
+    earnings
+        dE/E, signed.
+    weight
+        ω at the short, middle and long duration.
+    fundamental
+        Price return through earnings, signed.
+    forced
+        Price return of selling that a ban forces, signed; apart from earnings.
+    price
+        Their sum, at least −1.
+    known
+        Whether any channel with a point reaches the issuer, of shape (D, I).
+    wiped_out
+        Whether a year's earnings are gone, or margins are too thin for a percentage, of shape (D, I).
+    parts
+        Channel → signed part at the points, of shape (D, I): of revenue, or of the price for forced selling.
+    """
+
+    loss: Vector
+    gain: Vector
+    revenue: Vector
+    earnings: Vector
+    weight: Vector
+    fundamental: Vector
+    forced: Vector
+    price: Vector
+    known: Flags
+    wiped_out: Flags
+    parts: Mapping[str, Vector] = field(default_factory=dict[str, Vector])
+
+    def channel(self) -> list[list[str | None]]:
+        """Return the name of the largest part of each case and issuer, None where nothing moves."""
+        if not self.parts:
+            return [[None] * self.known.shape[1] for _ in range(self.known.shape[0])]
+        names = list(self.parts)
+        sizes = np.stack([np.abs(self.parts[name]) for name in names])
+        largest, moved = sizes.argmax(axis=0), sizes.max(axis=0) > 0
+        return [
+            [names[largest[d, i]] if moved[d, i] else None for i in range(largest.shape[1])]
+            for d in range(largest.shape[0])
+        ]
+
+
+def issuer_effects(
+    facts: Sequence[IssuerFacts], cases: Cases, change: OutputChange, assumptions: Assumptions
+) -> Effects:
+    """Bridge output to revenue, earnings and price.
+
+    dR = −L + Σ_m b Γ_m (1 − L) + Σ_f x_f c_f        r = ω κ (1 − p) leverage dR EV/Eq + Σ_f x_f e_f + own, at least −1
+
+    Parameters
+    ----------
+    facts
+        I issuers.
+    change
+        From propagation and market clearing.
 
     Missing values
         A channel whose score has no mid adds nothing to the mid and its bounds to lo and hi; an issuer that no channel
         with a mid reaches is not ``known``, and is left to the risk model.
+
+    Source
+    ------
+    Methodology 3.5. Gains are limited to the output that is still made.
     """
-    lost = loss or ZERO
-    parts: dict[str, float] = {}
-    known = loss is not None
-    low, mid, high = -lost[2], -lost[1], -lost[0]
-    if lost[1] > 0:
-        parts["direct" if direct >= lost[1] - 1e-12 else "upstream"] = -lost[1]
-    gain = ZERO
-    for factor, growth in market_gains.items():
-        score = facts.scores.get(factor)
-        if score is None:
-            continue
-        kept = (1.0 - lost[2], 1.0 - lost[1], 1.0 - lost[0])
-        part = (
-            score[0] * growth[0] * kept[0],
-            (score[1] or 0.0) * growth[1] * kept[1],
-            score[2] * growth[2] * kept[2],
-        )
-        gain = (gain[0] + part[0], gain[1] + part[1], gain[2] + part[2])
-        known = known or score[1] is not None
-        parts["gain"] = parts.get("gain", 0.0) + part[1]
-    low, mid, high = low + gain[0], mid + gain[1], high + gain[2]
-    for shock in scenario.revenue_shocks:
-        part, reached = _scaled(facts.scores.get(shock.factor), shock.change.at(severity))
-        low, mid, high = low + part[0], mid + part[1], high + part[2]
-        known = known or reached
-        name = "gain" if part[1] > 0 else "demand"
-        parts[name] = parts.get(name, 0.0) + part[1]
-    low = max(-1.0, low)
-    price = _price(
-        (low, max(-1.0, mid), high), facts.leverage, scenario.duration_years, assumptions
+    shape = (cases.count, len(facts))
+    loss = np.sort(change.loss, axis=2)
+    known = change.known.copy()
+    parts: dict[str, Vector] = {}
+    upstream = np.where(change.direct >= loss[..., MID] - 1e-12, 0.0, loss[..., MID])
+    parts["direct"] = -np.where(upstream > 0, 0.0, loss[..., MID])
+    parts["upstream"] = -upstream
+    revenue = -loss[..., ::-1]
+    gain = np.zeros((*shape, 3))
+    for factor, growth in sorted(change.growth.items()):
+        score, scored = _scores(facts, factor)
+        gain += score[None] * np.sort(growth, axis=2) * (1.0 - loss[..., ::-1])
+        known |= scored[None] & (growth[..., HI] > 0).any(axis=1, keepdims=True)
+    parts["gain"] = gain[..., MID].copy()
+    revenue = revenue + gain
+    for factor, size in sorted(cases.revenue.items()):
+        score, scored = _scores(facts, factor)
+        part = _scaled(score, size)
+        revenue = revenue + part
+        known |= scored[None] & (size != 0)[:, None]
+        for name, sign in (("gain", 1.0), ("demand", -1.0)):
+            parts[name] = parts.get(name, np.zeros(shape)) + sign * np.maximum(
+                0.0, sign * part[..., MID]
+            )
+    revenue = np.stack(
+        [np.maximum(-1.0, revenue[..., LO]), np.maximum(-1.0, revenue[..., MID]), revenue[..., HI]],
+        axis=2,
     )
-    for effect in scenario.price_effects:
-        part, reached = _scaled(facts.scores.get(effect.factor), effect.effect.at(severity))
-        price = (price[0] + part[0], price[1] + part[1], price[2] + part[2])
-        known = known or reached
-        parts["forced_selling"] = parts.get("forced_selling", 0.0) + part[1]
-    earnings = mid * facts.leverage[1]
-    floor = (
-        max(PRICE_FLOOR, price[0]),
-        max(PRICE_FLOOR, price[1]),
-        max(PRICE_FLOOR, price[2]),
-    )
-    if not known:
-        return Effect(facts.issuer_id, known=False, revenue=(low, 0.0, high), price=floor)
-    return Effect(
-        facts.issuer_id,
-        known=True,
-        loss=lost,
+    lever = np.array([item.leverage for item in facts]).reshape(-1, 3)
+    # A shorter cut is averaged over the horizon already, so it weighs as the horizon does.
+    span = np.where(cases.years > 0, np.maximum(cases.years, cases.horizon[:, None] / 52.0), 0.0)
+    weight = duration_weights(span, assumptions.growth.mid, assumptions.discount.mid)
+    fundamental, earnings = _fundamental(revenue, lever, weight, cases.priced, assumptions)
+    forced = np.zeros((*shape, 3))
+    for factor, size in sorted(cases.price.items()):
+        score, scored = _scores(facts, factor)
+        forced = forced + _scaled(score, size)
+        known |= scored[None] & (size != 0)[:, None]
+    for at, item in enumerate(facts):
+        own = cases.own_price.get(item.issuer_id)
+        if own is not None:
+            forced[:, at, :] += own[:, None]
+            known[:, at] |= own != 0
+    parts["forced_selling"] = forced[..., MID].copy()
+    thin = np.array([item.thin_margin for item in facts], dtype=np.bool_)[None]
+    price = np.maximum(PRICE_FLOOR, fundamental + forced)
+    return Effects(
+        loss=loss,
         gain=gain,
-        revenue=(low, mid, high),
-        price=floor,
+        revenue=revenue,
         earnings=earnings,
-        wiped_out=earnings <= -1.0 or (facts.thin_margin and mid < 0),
-        channel=max(parts, key=lambda name: abs(parts[name])) if any(parts.values()) else None,
+        weight=weight,
+        fundamental=fundamental,
+        forced=forced,
+        price=price,
+        known=known,
+        wiped_out=known & ((earnings[..., MID] <= -1.0) | (thin & (revenue[..., MID] < 0))),
         parts=parts,
     )
 
 
-def _scaled(score: tuple[float, float | None, float] | None, size: float) -> tuple[Triple, bool]:
-    """Return score · size with the worse end first, and whether the score has a point (a known zero is one)."""
-    if score is None:
-        return ZERO, False
-    ends = sorted((score[0] * size, score[2] * size))
-    return (ends[0], (score[1] or 0.0) * size, ends[1]), score[1] is not None
+def growth_of_issuers(
+    facts: Sequence[IssuerFacts],
+    makers: Sequence[str],
+    realised: Mapping[End, Vector],
+    suppliers: Mapping[str, Mapping[str, float]],
+) -> Vector:
+    """Return how much of a market's growth reaches each issuer's domestic business.
+
+    A maker has its own growth; a customer of makers the growth of its makers, weighted by what it buys of each; any
+    other issuer the market's mean.
+
+    Parameters
+    ----------
+    makers
+        k nodes that make the substitute.
+    realised
+        Reading → growth delivered, of shape (D, k).
+    suppliers
+        Customer → maker → share of the customer's purchases from makers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Γ of shape (D, I, 3).
+    """
+    first = next(iter(realised.values()))
+    mix = np.full((len(facts), first.shape[1]), 1.0 / first.shape[1])
+    at = {name: j for j, name in enumerate(makers)}
+    for i, item in enumerate(facts):
+        bought = {
+            at[name]: part for name, part in suppliers.get(item.issuer_id, {}).items() if name in at
+        }
+        if item.issuer_id in at:
+            bought = {at[item.issuer_id]: 1.0}
+        if bought:
+            mix[i] = 0.0
+            for j, part in bought.items():
+                mix[i, j] = part / sum(bought.values())
+    middle = realised["mid"]
+    low, high = realised.get("hi", middle), realised.get("lo", middle)
+    return np.stack([part @ mix.T for part in (low, middle, high)], axis=2)
 
 
-def _price(revenue: Triple, leverage: Triple, years: Range, a: Assumptions) -> Triple:
-    """Return the price return, worse end first: harm at its largest multiplier, gain at its smallest, and back."""
+def _scores(facts: Sequence[IssuerFacts], factor: str) -> tuple[Vector, Flags]:
+    """Return a factor's scores of shape (I, 3), and which have a point (a known zero is one)."""
+    found = np.zeros((len(facts), 3))
+    pointed = np.zeros(len(facts), dtype=np.bool_)
+    for i, item in enumerate(facts):
+        score = item.scores.get(factor)
+        if score is not None:
+            found[i] = (score[0], score[1] or 0.0, score[2])
+            pointed[i] = score[1] is not None
+    return found, pointed
 
-    def multiplier(t: float, kappa: float, priced: float, lever: float) -> float:
-        return (
-            duration_weight(t, a.growth.mid, a.discount.mid)
-            * kappa
-            * (1.0 - priced)
-            * lever
-            * a.ev_over_equity.mid
-        )
 
-    small = multiplier(years.lo, a.kappa.lo, a.priced.hi, leverage[0])
-    middle = multiplier(years.mid, a.kappa.mid, a.priced.mid, leverage[1])
-    large = multiplier(years.hi, a.kappa.hi, a.priced.lo, leverage[2])
-    low = revenue[0] * (large if revenue[0] < 0 else small)
-    high = revenue[2] * (large if revenue[2] > 0 else small)
-    return low, revenue[1] * middle, high
+def _scaled(score: Vector, size: Vector) -> Vector:
+    """Return score · size of shape (D, I, 3), the worse end first."""
+    ends = size[:, None, None] * score[None][..., [LO, HI]]
+    ends.sort(axis=2)
+    middle = size[:, None] * score[None][..., MID]
+    return np.stack([ends[..., 0], middle, ends[..., 1]], axis=2)
+
+
+def _fundamental(
+    revenue: Vector, lever: Vector, weight: Vector, priced: Vector, a: Assumptions
+) -> tuple[Vector, Vector]:
+    """Return price through earnings, and earnings: harm at its largest multiplier, gain at its smallest, and back."""
+    kappa = (a.kappa.lo, a.kappa.mid, a.kappa.hi)
+    scale = [
+        (weight[:, k] * kappa[k] * (1.0 - priced[:, HI - k]) * a.ev_over_equity.mid)[:, None]
+        for k in (LO, MID, HI)
+    ]
+    small, middle, large = (scale[k] * lever[None, :, k] for k in (LO, MID, HI))
+    low, mid, high = (revenue[..., k] for k in (LO, MID, HI))
+    price = np.stack(
+        [
+            low * np.where(low < 0, large, small),
+            mid * middle,
+            high * np.where(high > 0, large, small),
+        ],
+        axis=2,
+    )
+    short, long = lever[None, :, LO], lever[None, :, HI]
+    earnings = np.stack(
+        [
+            low * np.where(low < 0, long, short),
+            mid * lever[None, :, MID],
+            high * np.where(high > 0, long, short),
+        ],
+        axis=2,
+    )
+    return price, earnings

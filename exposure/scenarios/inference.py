@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from exposure.risk import RiskModel, as_matrices
 from exposure.scenarios.conditional import p_value_normal, p_value_t
+from exposure.scenarios.definitions import Assumptions
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -31,6 +34,90 @@ class Inferred:
     p_t: float
     extrapolation: float
     fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What the risk model says of one case: facts of plausibility, and the inferred returns under the blend.
+
+    ``blended`` maps a listing to its return under the covariance with the crisis window blended in; empty where the
+    risk model has no crisis window.
+    """
+
+    facts: dict[str, Any]
+    blended: dict[str, float]
+
+
+T_DEGREES = 5.0
+HALF_90 = 1.645
+
+
+def infer_case(
+    listings: Sequence[str],
+    rows: dict[str, dict[str, Any]],
+    risk: RiskModel | None,
+    *,
+    years: float,
+    assumptions: Assumptions,
+    empty: bool,
+) -> Inference:
+    """Fill the rows that nothing models by conditional expectation, in place, and say how plausible the others are.
+
+    Parameters
+    ----------
+    rows
+        Listing → row of :class:`~exposure.schemas.ScenarioReturns`.
+    years
+        Horizon; Σ is scaled by it.
+    """
+    modelled = [i for i, name in enumerate(listings) if rows[name]["origin"] == "modelled"]
+    facts: dict[str, Any] = {
+        "modelled_names": len(modelled),
+        "d": None,
+        "p_normal": None,
+        "p_t": None,
+        "extrapolation": None,
+        "fallback": False,
+        "d_blend": None,
+        "p_t_blend": None,
+    }
+    if empty or risk is None or not modelled:
+        return Inference(facts, {})
+    values = np.array([rows[listings[i]]["ret"] for i in modelled])
+    loadings, specific = as_matrices(risk, listings)
+    loadings, specific = loadings * np.sqrt(years), specific * years
+    limit = assumptions.extrapolation_limit
+    answer = infer_returns(
+        loadings, specific, modelled, values, extrapolation_limit=limit, nu=T_DEGREES
+    )
+    facts |= {
+        "d": answer.distance,
+        "p_normal": answer.p_normal,
+        "p_t": answer.p_t,
+        "extrapolation": answer.extrapolation,
+        "fallback": answer.fallback,
+    }
+    for i, name in enumerate(listings):
+        if rows[name]["origin"] == "none":
+            mean = max(-1.0, float(answer.mean[i]))
+            half = HALF_90 * float(answer.sd[i])
+            rows[name] |= {
+                "ret": mean,
+                "ret_lo": max(-1.0, mean - half),
+                "ret_hi": mean + half,
+                "origin": "inferred",
+                "channel": "market_beta" if answer.fallback else "risk_model",
+            }
+    if risk.crisis is None:
+        return Inference(facts, {})
+    strained, apart = as_matrices(risk.crisis, listings)
+    blend = assumptions.crisis_weight
+    stacked = np.hstack([np.sqrt(1.0 - blend) * loadings, np.sqrt(blend * years) * strained])
+    own = (1.0 - blend) * specific + blend * apart * years
+    other = infer_returns(stacked, own, modelled, values, extrapolation_limit=np.inf, nu=T_DEGREES)
+    facts |= {"d_blend": other.distance, "p_t_blend": other.p_t}
+    inferred = [i for i, name in enumerate(listings) if rows[name]["origin"] == "inferred"]
+    return Inference(facts, {listings[i]: max(-1.0, float(other.mean[i])) for i in inferred})
 
 
 def infer_returns(

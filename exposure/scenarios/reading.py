@@ -54,7 +54,7 @@ def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
 _KEYS = {
     "id", "code", "order", "name_zh", "name_en", "narrative", "narrative_zh", "anchor", "horizon_weeks",
     "duration_years", "probability", "node_shock", "revenue_shock", "price_effect", "substitution",
-    "listing", "stockpile", "event",
+    "listing", "stockpile", "event", "priced",
 }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def load_assumptions(root: ContentRoot) -> Assumptions:
         "operating_leverage",
         "ces_rho",
     )
-    numbers = ("wiped_out_below_margin", "lag_weeks", "extrapolation_limit")
+    numbers = ("wiped_out_below_margin", "lag_weeks", "extrapolation_limit", "crisis_weight")
     file.check_keys(file.data, {*ranges, *numbers})
     read = {name: _range(file, file.need(file.data, name), name) for name in ranges}
     return Assumptions(
@@ -184,6 +184,7 @@ def load_assumptions(root: ContentRoot) -> Assumptions:
         wiped_out_below_margin=float(file.need(file.data, "wiped_out_below_margin")),
         lag_weeks=int(file.need(file.data, "lag_weeks")),
         extrapolation_limit=float(file.need(file.data, "extrapolation_limit")),
+        crisis_weight=float(file.need(file.data, "crisis_weight")),
     )
 
 
@@ -222,6 +223,7 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
         stockpiles=tuple(_stockpile(file, row) for row in data.get("stockpile", [])),
         kind=ACT if act else WHAT_IF,
         event=data.get("event"),
+        priced=_range(file, data["priced"], "priced") if "priced" in data else None,
         file=file.name,
     )
 

@@ -7,32 +7,34 @@ model and is labelled *inferred*; where there is no risk model it stays unknown,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from exposure.errors import ScenarioError, check_names
+from exposure.errors import check_names
 from exposure.factors.catalog import Catalog
-from exposure.factors.definitions import MAIN
-from exposure.factors.graph import SupplyGraph
-from exposure.factors.scoring import day_of, score_issuers
 from exposure.portfolios.holdings import Book
-from exposure.risk import RiskModel, as_matrices
-from exposure.scenarios.definitions import (
-    Assumptions,
-    NodeShock,
-    Range,
-    ScenarioDefinition,
-    Severity,
-)
-from exposure.scenarios.effects import Effect, IssuerFacts, Triple, issuer_effect, market_gain
-from exposure.scenarios.inference import infer_returns
-from exposure.scenarios.network_run import network_losses
-from exposure.scenarios.reading import load_assumptions, scenario_definitions
+from exposure.portfolios.trading_rules import load_trading_rules
+from exposure.risk import RiskModel
+from exposure.scenarios.cases import single_cases
+from exposure.scenarios.definitions import Range, ScenarioDefinition
+from exposure.scenarios.evaluating import evaluate
+from exposure.scenarios.inference import Inference, infer_case
+from exposure.scenarios.price_paths import price_paths
+from exposure.scenarios.reading import scenario_definitions
 from exposure.scenarios.results import portfolio_results
+from exposure.scenarios.steps import (
+    horizon_frame,
+    listing_rows,
+    market_frame,
+    part_frame,
+    step_frame,
+)
+from exposure.scenarios.weekly import HORIZONS
+from exposure.scenarios.what_ifs import chosen_scenarios, combined, lasting, what_if
+from exposure.scenarios.world import read_world
 from exposure.schemas import (
     SEVERITIES,
     DataIssues,
@@ -42,9 +44,6 @@ from exposure.schemas import (
     issues_frame,
     validated,
 )
-
-WHAT_IF = "what_if"
-T_DEGREES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +57,31 @@ class Shock:
     portfolio
         :class:`~exposure.schemas.ScenarioResults`.
     plausibility
-        | scenario_id | severity | modelled_names | d | p_normal | p_t | extrapolation | fallback |
-    issuers
-        | scenario_id | severity | issuer_id | loss | gain | revenue | earnings | price (lo, mid, hi each) | channel |
-        wiped_out |
+        | scenario_id | severity | modelled_names | d | p_normal | p_t | extrapolation | fallback | d_blend |
+        p_t_blend | result_blend |: how usual such returns are, and the same with the crisis window blended in.
+    steps
+        One row an issuer: output lost and won, revenue, leverage, earnings, duration, price through earnings, forced
+        selling, price; each lo, mid, hi, the worse end first for signed figures.
+    parts
+        | scenario_id | severity | issuer_id | part | size |: what the revenue (or forced selling) is made of.
+    horizons
+        | scenario_id | severity | issuer_id | weeks | loss_lo | loss | loss_hi | growth |, mean up to each horizon.
+    markets
+        | scenario_id | severity | market | lost | pool | reallocated | unmet | shortage |, fractions of the market.
+    paths
+        | scenario_id | severity | listing_id | ret | daily_limit | limit_days | first_day | days |
     """
 
     as_of: date
     positions: pl.DataFrame
     portfolio: pl.DataFrame
     plausibility: pl.DataFrame
-    issuers: pl.DataFrame
     issues: pl.DataFrame
+    steps: pl.DataFrame = field(default_factory=pl.DataFrame)
+    parts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    horizons: pl.DataFrame = field(default_factory=pl.DataFrame)
+    markets: pl.DataFrame = field(default_factory=pl.DataFrame)
+    paths: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the portfolio results, ready for JSON."""
@@ -86,6 +98,9 @@ def stress(
     *,
     severities: Sequence[str] = SEVERITIES,
     node_shocks: Mapping[str, float] | None = None,
+    list_adds: Mapping[str, str] | None = None,
+    duration: float | Range | None = None,
+    combine: bool = False,
     risk: RiskModel | None = None,
 ) -> Shock:
     """Stress a portfolio.
@@ -95,10 +110,16 @@ def stress(
     Parameters
     ----------
     scenarios
-        Ids of the catalogue or definitions built in code; by default all of the catalogue. An empty list with
-        ``node_shocks`` runs only the what-if.
+        Ids of the catalogue, ids of acts or of their events, or definitions built in code; by default all what-ifs of
+        the catalogue. An empty list with ``node_shocks`` or ``list_adds`` runs only the what-if.
     node_shocks
         Node or issuer → change of its supply, e.g. ``{"hbm": -0.4}``: a scenario of its own called ``what_if``.
+    list_adds
+        Listing or issuer → mechanism, e.g. ``{"688256.SH": "entity_list"}``: part of the ``what_if``.
+    duration
+        Years that every scenario lasts, in place of its own interval.
+    combine
+        Let all of them happen at once: shocks meet on their nodes and propagate once.
     risk
         The risk model for names off the graph; without it they stay unknown.
 
@@ -113,294 +134,91 @@ def stress(
     Raises
     ------
     UsageError
-        If a scenario, node or severity doesn't exist.
+        If a scenario, node, listing, mechanism or severity doesn't exist, or a combination has one part.
     ScenarioError
-        If a what-if size lies outside −1..0.
+        If a what-if size lies outside −1..0, or a duration isn't possible.
+
+    Examples
+    --------
+    >>> import exposure as ex
+    >>> from datetime import date
+    >>> book = ex.load_holdings("portfolios/ai-servers/holdings.csv", as_of=date(2025, 1, 24))
+    >>> shock = ex.stress(book, ex.load_catalog(), ["gpu_export_ban"], severities=["base"])
+    >>> shock.positions.filter(pl.col("listing_id") == "000977.SZ")["ret"].item() < 0
+    True
     """
     check_names(severities, SEVERITIES, "severity")
-    chosen = _chosen(catalog, scenarios, node_shocks or {})
-    world = _world(book, catalog, chosen)
-    rows: list[dict[str, Any]] = []
+    chosen = _chosen(catalog, scenarios, node_shocks or {}, list_adds or {})
+    if combine:
+        chosen = [combined(chosen)]
+    if duration is not None:
+        chosen = [lasting(item, duration) for item in chosen]
+    world = read_world(book, catalog, chosen)
+    cases = world.cases(chosen, *single_cases(chosen, severities))
+    found = evaluate(world, cases, horizons=HORIZONS)
+    keys = [(item.id, severity) for item in chosen for severity in severities]
+    rows = listing_rows(world, keys, cases, found.effects)
     plausibility: list[dict[str, Any]] = []
-    issuers: list[dict[str, Any]] = []
+    blended: dict[tuple[str, str], dict[str, float]] = {}
     notes: list[dict[str, object]] = []
-    for scenario in chosen:
-        for severity in severities:
-            effects = _effects(world, scenario, severity)
-            found, facts = _listing_returns(world, scenario, severity, effects, risk)
-            rows += found
-            plausibility.append(facts)
-            issuers += [
-                _issuer_row(scenario, severity, effect)
-                for effect in effects.values()
-                if effect.known
-            ]
-            if facts["fallback"]:
-                notes.append(_fallback_issue(scenario, severity, facts))
-    positions = validated(pl.DataFrame(rows, schema=empty(ScenarioReturns).schema), ScenarioReturns)
-    results = portfolio_results(
-        positions, book.holdings.select("listing_id", "weight"), chosen, plausibility
+    for row, (item, key) in enumerate(
+        zip([s for s in chosen for _ in severities], keys, strict=True)
+    ):
+        answer = infer_case(
+            world.listings,
+            rows[key],
+            risk,
+            years=item.horizon_weeks / 52.0,
+            assumptions=world.assumptions,
+            empty=bool(cases.empty[row]),
+        )
+        plausibility.append(dict(zip(("scenario_id", "severity"), key, strict=True)) | answer.facts)
+        blended[key] = answer.blended
+        if answer.facts["fallback"]:
+            notes.append(_fallback_issue(item, key[1], answer))
+    positions = validated(
+        pl.DataFrame(
+            [rows[key][name] for key in keys for name in world.listings],
+            schema=empty(ScenarioReturns).schema,
+        ),
+        ScenarioReturns,
+    )
+    weights = book.holdings.select("listing_id", "weight")
+    results = portfolio_results(positions, weights, chosen, plausibility)
+    boards = dict(
+        catalog.master.listings.filter(pl.col("listing_id").is_in(world.listings))
+        .select("listing_id", "board")
+        .iter_rows()
     )
     return Shock(
         as_of=book.as_of,
         positions=positions,
         portfolio=results,
-        plausibility=pl.DataFrame(plausibility, schema=_PLAUSIBILITY),
-        issuers=pl.DataFrame(issuers, schema=_ISSUERS),
+        plausibility=_with_blend(plausibility, blended, positions, weights),
         issues=issues_frame(notes) if notes else empty(DataIssues),
+        steps=step_frame(world, keys, cases, found),
+        parts=part_frame(world, keys, found.effects),
+        horizons=horizon_frame(world, keys, found.network),
+        markets=market_frame(keys, found.network),
+        paths=price_paths(positions, boards, load_trading_rules(catalog.root), book.as_of),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _World:
-    """The day's facts that every scenario is applied to."""
-
-    as_of: date
-    listings: tuple[str, ...]
-    issuer_of: Mapping[str, str]
-    facts: Mapping[str, IssuerFacts]
-    graph: SupplyGraph
-    domestic_share: Mapping[tuple[str, str], Triple]
-    assumptions: Assumptions
 
 
 def _chosen(
     catalog: Catalog,
     scenarios: Sequence[str | ScenarioDefinition] | str | None,
     node_shocks: Mapping[str, float],
+    list_adds: Mapping[str, str],
 ) -> list[ScenarioDefinition]:
-    known = scenario_definitions(catalog)
     if isinstance(scenarios, str):
         scenarios = [scenarios]
     if scenarios is None:
-        scenarios = [] if node_shocks else list(known)
-    check_names([item for item in scenarios if isinstance(item, str)], known, "scenario")
-    chosen = [known[item] if isinstance(item, str) else item for item in scenarios]
-    if node_shocks:
-        chosen.append(_what_if(catalog, node_shocks))
-    return sorted(dict.fromkeys(chosen), key=lambda item: (item.order, item.id))
-
-
-def _what_if(catalog: Catalog, node_shocks: Mapping[str, float]) -> ScenarioDefinition:
-    nodes = set(catalog.nodes["node_id"]) | set(catalog.master.issuers["issuer_id"])
-    check_names(node_shocks, nodes, "node")
-    for node, size in node_shocks.items():
-        if not -1.0 <= size <= 0.0:
-            raise ScenarioError(
-                f"the shock on {node} is {size:g}, but a node can lose between 0 and all of its supply",
-                cure=f"--shock {node}=-0.4   (loses 40%)",
-            )
-    reference = "typed by the user"
-    shocks = tuple(
-        NodeShock(node, Severity(-size, -size, -size), "what-if", reference)
-        for node, size in sorted(node_shocks.items())
-    )
-    text = ", ".join(f"{node} {size:+.0%}" for node, size in sorted(node_shocks.items()))
-    return ScenarioDefinition(
-        id=WHAT_IF,
-        code="S?",
-        order=1000,
-        name_zh="假设情景",
-        name_en="What-if",
-        narrative=text,
-        narrative_zh=text,
-        anchor=reference,
-        horizon_weeks=52,
-        duration_years=Range(1.0, 2.0, 3.0, reference),
-        probability=None,
-        node_shocks=shocks,
-    )
-
-
-def _world(book: Book, catalog: Catalog, chosen: Sequence[ScenarioDefinition]) -> _World:
-    listings = set(book.holdings["listing_id"])
-    if book.benchmark is not None:
-        listings |= set(book.benchmark["listing_id"])
-    master = dict(catalog.master.listings.select("listing_id", "issuer_id").iter_rows())
-    issuer_of = {name: master[name] for name in sorted(listings) if name in master}
-    factors = sorted(
-        {shock.factor for item in chosen for shock in item.revenue_shocks}
-        | {effect.factor for item in chosen for effect in item.price_effects}
-        | {sub.benefit_factor for item in chosen for sub in item.substitutions}
-    )
-    scores = score_issuers(catalog, sorted(set(issuer_of.values())), book.as_of, factors)
-    day = day_of(catalog, book.as_of)
-    assumptions = load_assumptions(catalog.root)
-    by_issuer: dict[str, dict[str, tuple[float, float | None, float]]] = {}
-    for row in scores.filter(pl.col("basis") == MAIN).iter_rows(named=True):
-        by_issuer.setdefault(row["issuer_id"], {})[row["factor_id"]] = (
-            row["lo"],
-            row["mid"],
-            row["hi"],
-        )
-    facts = {
-        issuer: _issuer_facts(issuer, by_issuer.get(issuer, {}), day.resolved, assumptions)
-        for issuer in sorted(set(issuer_of.values()))
-    }
-    shares = {
-        (sub.subject, sub.measure): _triple(day.resolved.get((sub.subject, sub.measure)))
-        for item in chosen
-        for sub in item.substitutions
-    }
-    return _World(
-        as_of=book.as_of,
-        listings=tuple(sorted(listings)),
-        issuer_of=issuer_of,
-        facts=facts,
-        graph=day.graph,
-        domestic_share=shares,
-        assumptions=assumptions,
-    )
-
-
-def _issuer_facts(
-    issuer: str,
-    scores: Mapping[str, tuple[float, float | None, float]],
-    resolved: Mapping[tuple[str, str], Mapping[str, Any]],
-    a: Assumptions,
-) -> IssuerFacts:
-    """Operating leverage = gross margin / net margin; on net profit it is an upper value, so lo is 1."""
-    gross = resolved.get((issuer, "gross_margin"))
-    net = resolved.get((issuer, "net_margin"))
-    fallback = (a.operating_leverage.lo, a.operating_leverage.mid, a.operating_leverage.hi)
-    if gross is None or net is None or not gross["mid"] or not net["mid"] or net["mid"] <= 0:
-        return IssuerFacts(issuer, scores, fallback, "imputed", thin_margin=False)
-    mid = max(1.0, gross["mid"] / net["mid"])
-    thin = net["mid"] < a.wiped_out_below_margin
-    return IssuerFacts(issuer, scores, (1.0, mid, mid), "estimated", thin_margin=thin)
-
-
-def _triple(record: Mapping[str, Any] | None) -> Triple:
-    if record is None or record["mid"] is None:
-        return (0.0, 0.0, 0.0)
-    lo = record["mid"] if record["lo"] is None else record["lo"]
-    hi = record["mid"] if record["hi"] is None else record["hi"]
-    return (lo, record["mid"], hi)
-
-
-def _effects(world: _World, scenario: ScenarioDefinition, severity: str) -> dict[str, Effect]:
-    sizes = {shock.node: shock.severity.at(severity) for shock in scenario.node_shocks}
-    losses = network_losses(
-        world.graph,
-        sizes,
-        scenario.horizon_weeks,
-        world.assumptions.lag_weeks,
-        world.assumptions.ces_rho,
-    )
-    gains: dict[str, Triple] = {}
-    for sub in scenario.substitutions:
-        growth = market_gain(
-            world.domestic_share[(sub.subject, sub.measure)],
-            sizes.get(sub.node, 0.0),
-            sub.reallocation.at(severity),
-            sub.headroom.at(severity),
-        )
-        old = gains.get(sub.benefit_factor, (0.0, 0.0, 0.0))
-        gains[sub.benefit_factor] = (old[0] + growth[0], old[1] + growth[1], old[2] + growth[2])
-    return {
-        issuer: issuer_effect(
-            facts,
-            scenario,
-            severity,
-            losses.get(issuer),
-            sizes.get(issuer, 0.0),
-            gains,
-            world.assumptions,
-        )
-        for issuer, facts in world.facts.items()
-    }
-
-
-def _listing_returns(
-    world: _World,
-    scenario: ScenarioDefinition,
-    severity: str,
-    effects: Mapping[str, Effect],
-    risk: RiskModel | None,
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    rows = {name: _row(world, scenario, severity, name, effects) for name in world.listings}
-    facts: dict[str, Any] = {
-        "scenario_id": scenario.id,
-        "severity": severity,
-        "modelled_names": 0,
-        "d": None,
-        "p_normal": None,
-        "p_t": None,
-        "extrapolation": None,
-        "fallback": False,
-    }
-    modelled = [name for name, row in rows.items() if row["origin"] == "modelled"]
-    facts["modelled_names"] = len(modelled)
-    if scenario.is_empty or risk is None or not modelled:
-        return list(rows.values()), facts
-    loadings, specific = as_matrices(risk, world.listings)
-    at = [i for i, name in enumerate(world.listings) if rows[name]["origin"] == "modelled"]
-    values = np.array([rows[world.listings[i]]["ret"] for i in at])
-    years = scenario.horizon_weeks / 52.0
-    answer = infer_returns(
-        loadings * np.sqrt(years),
-        specific * years,
-        at,
-        values,
-        extrapolation_limit=world.assumptions.extrapolation_limit,
-        nu=T_DEGREES,
-    )
-    facts |= {
-        "d": answer.distance,
-        "p_normal": answer.p_normal,
-        "p_t": answer.p_t,
-        "extrapolation": answer.extrapolation,
-        "fallback": answer.fallback,
-    }
-    for i, name in enumerate(world.listings):
-        if rows[name]["origin"] == "none":
-            mean = max(-1.0, float(answer.mean[i]))
-            half = 1.645 * float(answer.sd[i])
-            rows[name] |= {
-                "ret": mean,
-                "ret_lo": max(-1.0, mean - half),
-                "ret_hi": mean + half,
-                "origin": "inferred",
-                "channel": "market_beta" if answer.fallback else "risk_model",
-            }
-    return list(rows.values()), facts
-
-
-def _row(
-    world: _World,
-    scenario: ScenarioDefinition,
-    severity: str,
-    name: str,
-    effects: Mapping[str, Effect],
-) -> dict[str, Any]:
-    issuer = world.issuer_of.get(name)
-    effect = effects.get(issuer) if issuer else None
-    row: dict[str, Any] = {
-        "scenario_id": scenario.id,
-        "severity": severity,
-        "listing_id": name,
-        "issuer_id": issuer,
-        "ret": None,
-        "ret_lo": None,
-        "ret_hi": None,
-        "output_loss": None,
-        "output_gain": None,
-        "origin": "none",
-        "channel": None,
-    }
-    if scenario.is_empty:
-        return row | {"ret": 0.0, "ret_lo": 0.0, "ret_hi": 0.0, "origin": "modelled"}
-    if effect is None or not effect.known:
-        return row
-    return row | {
-        "ret": effect.price[1],
-        "ret_lo": effect.price[0],
-        "ret_hi": effect.price[2],
-        "output_loss": effect.loss[1],
-        "output_gain": effect.gain[1],
-        "origin": "modelled",
-        "channel": effect.channel,
-    }
+        typed = bool(node_shocks or list_adds)
+        scenarios = [] if typed else list(scenario_definitions(catalog).values())
+    chosen = chosen_scenarios(catalog, scenarios)
+    if node_shocks or list_adds:
+        chosen.append(what_if(catalog, node_shocks, list_adds))
+    return sorted(dict.fromkeys(chosen), key=lambda item: (item.kind, item.order, item.id))
 
 
 _PLAUSIBILITY = {
@@ -412,51 +230,43 @@ _PLAUSIBILITY = {
     "p_t": pl.Float64,
     "extrapolation": pl.Float64,
     "fallback": pl.Boolean,
-}
-_ISSUERS = {
-    "scenario_id": pl.String,
-    "severity": pl.String,
-    "issuer_id": pl.String,
-    "loss": pl.Float64,
-    "gain": pl.Float64,
-    "revenue": pl.Float64,
-    "revenue_lo": pl.Float64,
-    "revenue_hi": pl.Float64,
-    "earnings": pl.Float64,
-    "price": pl.Float64,
-    "price_lo": pl.Float64,
-    "price_hi": pl.Float64,
-    "channel": pl.String,
-    "wiped_out": pl.Boolean,
+    "d_blend": pl.Float64,
+    "p_t_blend": pl.Float64,
+    "result_blend": pl.Float64,
 }
 
 
-def _issuer_row(scenario: ScenarioDefinition, severity: str, effect: Effect) -> dict[str, Any]:
-    return {
-        "scenario_id": scenario.id,
-        "severity": severity,
-        "issuer_id": effect.issuer_id,
-        "loss": effect.loss[1],
-        "gain": effect.gain[1],
-        "revenue": effect.revenue[1],
-        "revenue_lo": effect.revenue[0],
-        "revenue_hi": effect.revenue[2],
-        "earnings": effect.earnings,
-        "price": effect.price[1],
-        "price_lo": effect.price[0],
-        "price_hi": effect.price[2],
-        "channel": effect.channel,
-        "wiped_out": effect.wiped_out,
-    }
+def _with_blend(
+    plausibility: Sequence[Mapping[str, Any]],
+    blended: Mapping[tuple[str, str], dict[str, float]],
+    positions: pl.DataFrame,
+    weights: pl.DataFrame,
+) -> pl.DataFrame:
+    """Add the portfolio result that the blended covariance would give; null where there is no crisis window."""
+    weight = dict(weights.iter_rows())
+    given: dict[tuple[str, str], dict[str, float | None]] = {}
+    for scenario, severity, name, ret in positions.select(
+        "scenario_id", "severity", "listing_id", "ret"
+    ).iter_rows():
+        given.setdefault((scenario, severity), {})[name] = ret
+    rows: list[dict[str, Any]] = []
+    for facts in plausibility:
+        key = (facts["scenario_id"], facts["severity"])
+        result: float | None = None
+        if blended[key]:
+            moved: dict[str, float | None] = {**given[key], **blended[key]}
+            result = sum(w * (moved.get(name) or 0.0) for name, w in sorted(weight.items()))
+        rows.append({**facts, "result_blend": result})
+    return pl.DataFrame(rows, schema=_PLAUSIBILITY)
 
 
 def _fallback_issue(
-    scenario: ScenarioDefinition, severity: str, facts: Mapping[str, Any]
+    scenario: ScenarioDefinition, severity: str, answer: Inference
 ) -> dict[str, object]:
     return issue(
         "warning",
         scenario.file or scenario.id,
         "extrapolated",
-        f"{scenario.id} {severity}: returns are {facts['extrapolation']:.1f} times the usual size;"
+        f"{scenario.id} {severity}: returns are {answer.facts['extrapolation']:.1f} times the usual size;"
         " names off the graph moved by market beta only",
     )

@@ -145,6 +145,47 @@ def clear_markets(
     return gain, shortage
 
 
+def fill_many(size: ArrayLike, headroom: ArrayLike, pool: ArrayLike) -> Vector:
+    """Share pools over survivors as :func:`waterfill` does, many markets of k suppliers at once.
+
+    min(size hr, λ size) with λ such that the sum is min(pool, Σ size hr)
+
+    Parameters
+    ----------
+    size, headroom
+        Of shape (D, k).
+    pool
+        Of shape (D,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Extra output, of shape (D, k), in the unit of ``size``.
+
+    Examples
+    --------
+    >>> fill_many([[14, 6], [14, 6]], [[1, 0.5], [1, 0.5]], [38.4, 4]).round(12).tolist()
+    [[14.0, 3.0], [2.8, 1.2]]
+    """
+    v, spare, want = (np.asarray(a, dtype=np.float64) for a in (size, headroom, pool))
+    order = np.argsort(spare, axis=1, kind="stable")
+    ordered = np.take_along_axis(v, order, axis=1)
+    limit = np.take_along_axis(spare, order, axis=1)
+    rooms = ordered * limit
+    filled = np.cumsum(rooms, axis=1) - rooms
+    behind = np.cumsum(ordered[:, ::-1], axis=1)[:, ::-1]
+    level = np.divide(
+        want[:, None] - filled, behind, out=np.full_like(behind, np.inf), where=behind > 0
+    )
+    holds = level <= limit
+    binding = np.where(holds.any(axis=1), holds.argmax(axis=1), 0)[:, None]
+    chosen = np.where(
+        holds.any(axis=1, keepdims=True), np.take_along_axis(level, binding, axis=1), np.inf
+    )
+    shared = np.minimum(v * spare, np.where(np.isfinite(chosen), chosen, 0.0) * v)
+    return np.asarray(np.where(np.isfinite(chosen), np.maximum(0.0, shared), v * spare))
+
+
 def ramped_rate(reallocation_rate: float, week: int, qualification_weeks: float) -> float:
     """Part of lost supply that customers have requalified by a week.
 

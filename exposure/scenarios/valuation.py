@@ -114,6 +114,24 @@ def duration_weight(years: float, growth: float, discount: float) -> float:
     return float(1.0 - ((1.0 + growth) / (1.0 + discount)) ** years)
 
 
+def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector:
+    """Return ω of many durations; see :func:`duration_weight`.
+
+    Examples
+    --------
+    >>> duration_weights([0.0, 1.0], 0.04, 0.10).round(6).tolist()
+    [0.0, 0.054545]
+    """
+    lasting = np.asarray(years, dtype=np.float64)
+    if np.any(~(lasting >= 0)):
+        raise ScenarioError("a duration is negative or missing")
+    if not -1.0 < growth < discount:
+        raise ScenarioError(
+            f"growth {growth:g} must lie above -1 and below the discount rate {discount:g}"
+        )
+    return np.asarray(1.0 - ((1.0 + growth) / (1.0 + discount)) ** lasting)
+
+
 def price_bridge(
     revenue_change: ArrayLike,
     contribution_margin: ArrayLike,

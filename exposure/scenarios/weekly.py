@@ -17,23 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from exposure.errors import ScenarioError
-from exposure.scenarios.arrays import ROUNDING, Codes, Csr, Vector, check_unit, sum_by
-from exposure.scenarios.ces import power_mean
-from exposure.scenarios.weekly_network import (
-    CRITICALITY,
-    ESSENTIAL,
-    IMPORTANT,
-    ORDINARY,
-    WeeklyNetwork,
-)
+from exposure.scenarios.arrays import Codes, Vector, check_unit, sum_by
+from exposure.scenarios.cuts import Cuts, Growth
+from exposure.scenarios.stepping import CHANNELS, DEMAND, NONE, History, Stepper
+from exposure.scenarios.weekly_network import WeeklyNetwork
 
 HORIZONS = (4, 13, 26, 52, 104)
-CHANNELS = ("none", "direct", "demand", "essential", "important", "ordinary")
-NONE, DIRECT, DEMAND = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,48 +88,6 @@ class WeeklyResult:
         return worst.astype(np.int64), inputs
 
 
-def shock_path(
-    psi: ArrayLike,
-    weeks: int,
-    *,
-    start_week: int = 1,
-    duration_weeks: int | None = None,
-    recovery_weeks: int = 0,
-) -> Vector:
-    """Spread a cut over weeks: full for its duration, then a straight way back.
-
-    Parameters
-    ----------
-    psi
-        Cut of each node, of shape (n,), in [0, 1].
-    weeks
-        T, number of rows.
-    start_week
-        First week of the cut, from 1.
-    duration_weeks
-        Weeks at full size; None for the whole horizon.
-    recovery_weeks
-        Weeks of the straight way back to 0 after that.
-
-    Returns
-    -------
-    numpy.ndarray
-        ψ_i(t) of shape (T, n).
-
-    Examples
-    --------
-    >>> shock_path([0.8], 5, duration_weeks=2, recovery_weeks=2)[:, 0].round(12).tolist()
-    [0.8, 0.8, 0.4, 0.0, 0.0]
-    """
-    cut = np.atleast_1d(np.asarray(psi, dtype=np.float64))
-    since = np.arange(1, weeks + 1) - start_week  # weeks since the cut began
-    size = (since >= 0).astype(np.float64)
-    if duration_weeks is not None:
-        past = np.maximum(0, since - duration_weeks + 1)
-        size *= np.clip(1.0 - past / max(1, recovery_weeks), 0.0, 1.0)
-    return size[:, None] * cut[None, :]
-
-
 def propagate(
     network: WeeklyNetwork,
     psi: ArrayLike,
@@ -161,10 +111,10 @@ def propagate(
     Parameters
     ----------
     network
-        See :func:`weekly_network`.
+        See :func:`exposure.scenarios.weekly_network.weekly_network`.
     psi
         Cut of each node: of shape (n,), lasting the whole time, or (T, n) by week (see
-        :func:`shock_path`); T at least the longest horizon.
+        :func:`exposure.scenarios.cuts.shock_path`); T at least the longest horizon.
     horizons
         Weeks H, ascending; the longest sets T.
     substitution
@@ -206,15 +156,16 @@ def propagate(
     if not ordered or ordered[0] < 1 or list(ordered) != sorted(set(ordered)):
         raise ScenarioError(f"horizons must be ascending weeks from 1, got {ordered}")
     path = _paths(psi, network.n, ordered[-1])
-    stepper = _Stepper.of(network, substitution, ramp_weeks)
+    stepper = Stepper.of(network, substitution, ramp_weeks)
     weeks = ordered[-1]
     output = np.empty((weeks, network.n))
     channel = np.zeros((weeks, network.n), dtype=np.int64)
     bottleneck = np.full((weeks, network.n), -1, dtype=np.int64)
-    history = _History(stepper.longest_lag, network.n, 1)
-    stock = network.cover_weeks[:, None].copy()
+    history = History(stepper.longest_lag, network.n, 1)
+    full = network.cover_weeks[:, None]
+    stock = full.copy()
     for t in range(1, weeks + 1):
-        h, stock, parts = stepper.step(t, path[t - 1][:, None], history, stock)
+        h, stock, parts = stepper.step(t, path[t - 1][:, None], history, stock, full)
         channel[t - 1], bottleneck[t - 1] = stepper.name_bottleneck(h, parts)
         output[t - 1] = h[:, 0]
         history.push(h)
@@ -226,201 +177,113 @@ def propagate(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ManyLosses:
+    """Losses of many shocks.
+
+    Parameters
+    ----------
+    loss
+        1 - mean min(1, h) up to each horizon, of shape (D, H, n).
+    growth
+        Mean of what nodes make beyond their baseline, max(0, h - 1), of shape (D, H, n).
+    first_loss_week
+        First week with h < 1, 0 where there is none, of shape (D, n).
+    """
+
+    loss: Vector
+    growth: Vector
+    first_loss_week: Codes
+
+
 def propagate_many(
     network: WeeklyNetwork,
-    psi: ArrayLike,
+    cuts: Cuts,
     *,
     horizons: Sequence[int] = (52,),
-    duration_weeks: ArrayLike | None = None,
+    cover_weeks: ArrayLike | None = None,
+    growth: Growth | None = None,
     substitution: ArrayLike = 0.0,
     ramp_weeks: ArrayLike = 0.0,
     batch: int = 256,
-) -> Vector:
+) -> ManyLosses:
     """Mean losses of many shocks, stepped side by side.
+
+    Nodes that are asked to grow need more of every input: q_ik(t) = Σ_j s_ijk a_j with a_j = h_j of a supplier that is
+    short or grows itself, and what is asked of any other; h_i ≤ 1 + γ_i(t). So a gain lasts as long as inputs and
+    stocks do.
 
     Parameters
     ----------
     network, horizons, substitution, ramp_weeks
         As in :func:`propagate`.
-    psi
-        One cut per row, of shape (D, n).
-    duration_weeks
-        Weeks that each cut lasts, of shape (D,); None for the whole horizon.
+    cuts
+        One shock a row.
+    cover_weeks
+        Stock of each input in each shock, of shape (D, q), in place of the network's.
+    growth
+        What nodes are asked to make beyond their baseline.
     batch
         Shocks stepped at once; it bounds memory.
 
-    Returns
-    -------
-    numpy.ndarray
-        Of shape (D, H, n).
+    Raises
+    ------
+    ScenarioError
+        If a cut lies outside [0, 1] or a stock is negative.
 
     Examples
     --------
     >>> from exposure.scenarios.weekly_network import weekly_network
     >>> net = weekly_network(2, [0], [1], [0], [0.6], ["essential"], cover_weeks=8)
-    >>> propagate_many(net, [[0.5, 0], [1, 0]], horizons=[52])[:, 0, 1].round(6).tolist()
-    [0.336538, 0.826923]
+    >>> many = propagate_many(net, Cuts(np.array([[0.5, 0], [1, 0]])), horizons=[52])
+    >>> many.loss[:, 0, 1].round(6).tolist(), many.first_loss_week[:, 1].tolist()
+    ([0.336538, 0.826923], [18, 10])
+
+    The customer is asked to make half as much again; its supplier can, until it is cut.
+
+    >>> asked = Growth(np.array([1]), np.array([[0.5], [0.5]]), np.zeros((2, 1)))
+    >>> many = propagate_many(net, Cuts(np.array([[0.0, 0], [1, 0]])), horizons=[52], growth=asked)
+    >>> many.growth[:, 0, 1].round(3).tolist()
+    [0.5, 0.058]
     """
-    cuts = np.asarray(psi, dtype=np.float64)
-    if cuts.ndim != 2 or cuts.shape[1] != network.n:
-        raise ValueError(f"psi must have shape (draws, {network.n}), got {cuts.shape}")
-    check_unit(cuts, "a cut")
-    ordered = [int(h) for h in horizons]
-    draws, weeks = cuts.shape[0], max(ordered)
-    lasting = np.broadcast_to(
-        np.asarray(np.inf if duration_weeks is None else duration_weeks, dtype=np.float64), (draws,)
-    )
-    stepper = _Stepper.of(network, substitution, ramp_weeks)
-    losses = np.empty((draws, len(ordered), network.n))
+    n, ordered = network.n, [int(h) for h in horizons]
+    if cuts.psi.ndim != 2 or cuts.psi.shape[1] != n:
+        raise ValueError(f"psi must have shape (draws, {n}), got {cuts.psi.shape}")
+    check_unit(cuts.psi, "a cut")
+    draws, weeks = cuts.psi.shape[0], max(ordered)
+    stocks = None if cover_weeks is None else np.asarray(cover_weeks, dtype=np.float64)
+    if stocks is not None and not np.all(stocks >= 0):
+        raise ScenarioError("a stock is negative or missing")
+    stepper = Stepper.of(network, substitution, ramp_weeks, growth)
+    losses = np.empty((draws, len(ordered), n))
+    grown = np.zeros((draws, len(ordered), n))
+    first = np.zeros((draws, n), dtype=np.int64)
     for start in range(0, draws, batch):
-        part = slice(start, min(draws, start + batch))
-        width = part.stop - part.start
-        history = _History(stepper.longest_lag, network.n, width)
-        stock = np.repeat(network.cover_weeks[:, None], width, axis=1)
-        produced = np.zeros((network.n, width))
+        rows = slice(start, min(draws, start + batch))
+        width = rows.stop - rows.start
+        some, asked = cuts.part(rows), None if growth is None else growth.part(rows)
+        history = History(stepper.longest_lag, n, width)
+        full = network.cover_weeks[:, None] if stocks is None else stocks[rows].T
+        stock = np.array(np.broadcast_to(full, (network.n_inputs, width)))
+        produced, extra = np.zeros((n, width)), np.zeros((n, width))
+        seen = np.zeros((n, width), dtype=np.int64)
         for t in range(1, weeks + 1):
-            active = cuts[part].T * (t <= lasting[part])[None, :]
-            h, stock, _ = stepper.step(t, active, history, stock)
+            target = None if asked is None else asked.target(t, n)
+            h, stock, _ = stepper.step(t, some.at(t), history, stock, full, target)
             history.push(h)
-            produced += h
+            short = h < 1.0
+            seen[short & (seen == 0)] = t
+            if target is None:
+                produced += h
+            else:
+                produced += np.minimum(h, 1.0)
+                extra += np.maximum(h - 1.0, 0.0)
             for at, horizon in enumerate(ordered):
                 if horizon == t:
-                    losses[part, at] = np.maximum(0.0, 1.0 - produced.T / t)
-    return losses
-
-
-class _History:
-    """Outputs of the last weeks, newest first; before week 1 everything ran normally."""
-
-    def __init__(self, weeks: int, n: int, width: int) -> None:
-        self._past = [np.ones((n, width)) for _ in range(max(1, weeks))]
-
-    def lagged(self, lag: int) -> Vector:
-        """Return h(t - lag), lag ≥ 1."""
-        return self._past[lag - 1]
-
-    def push(self, h: Vector) -> None:
-        """Add the newest week."""
-        self._past = [h, *self._past[:-1]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    direct: Vector
-    demand: Vector
-    essential: Vector
-    important: Vector
-    ordinary: Vector
-    usable: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class _Stepper:
-    """The network prepared for stepping: one matrix per lag, rows grouped by criticality."""
-
-    network: WeeklyNetwork
-    supply: tuple[tuple[int, Csr], ...]
-    essential: tuple[Codes, Codes, Codes]  # inputs, run starts, customers of the runs
-    important: Csr
-    important_inputs: Codes
-    ordinary: Csr
-    sales: Csr
-    final_demand: Vector
-    ceiling: Vector
-    ramp: Vector
-    longest_lag: int
-
-    @classmethod
-    def of(cls, net: WeeklyNetwork, substitution: ArrayLike, ramp_weeks: ArrayLike) -> _Stepper:
-        q, n = net.n_inputs, net.n
-        ceiling = np.array(np.broadcast_to(np.asarray(substitution, dtype=np.float64), (q,)))
-        check_unit(ceiling, "a substitution")
-        ramp = np.array(np.broadcast_to(np.asarray(ramp_weeks, dtype=np.float64), (q,)))
-        supply = tuple(
-            (int(lag), _matrix(net.link_share, net.link_input, net.link_supplier, (q, n), keep))
-            for lag in np.unique(net.lag_weeks)
-            for keep in [net.lag_weeks[net.link_input] == lag]
-        )
-        needed = np.flatnonzero(net.criticality == ESSENTIAL)  # sorted by customer, like all inputs
-        owners = net.input_customer[needed]
-        starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]]) if needed.size else needed
-        important = net.criticality == IMPORTANT
-        numbers = np.arange(q)
-        sales = sparse.csr_array(
-            (net.sale_share, (net.sale_seller, net.sale_customer)), shape=(n, n)
-        )
-        sold = sum_by(net.sale_seller, net.sale_share, n)
-        return cls(
-            net,
-            supply,
-            (needed, starts, owners[starts]),
-            _matrix(net.cost_share, net.input_customer, numbers, (n, q), important),
-            np.flatnonzero(important),
-            _matrix(
-                net.cost_share, net.input_customer, numbers, (n, q), net.criticality == ORDINARY
-            ),
-            sales,
-            np.maximum(0.0, 1.0 - sold),
-            ceiling,
-            ramp,
-            int(net.lag_weeks.max(initial=1)),
-        )
-
-    def step(
-        self, t: int, psi: Vector, history: _History, stock: Vector
-    ) -> tuple[Vector, Vector, _Parts]:
-        """Advance one week: psi of shape (n, width), stock (q, width)."""
-        net = self.network
-        received = np.zeros_like(stock)
-        for lag, matrix in self.supply:
-            received += matrix @ history.lagged(lag)
-        done = np.where(self.ramp > 0, (t - 1) / np.where(self.ramp > 0, self.ramp, 1.0), 1.0)
-        received += (self.ceiling * np.minimum(1.0, done))[:, None]
-        usable = np.minimum(1.0, received) + stock
-        capped = np.minimum(1.0, usable)
-
-        essential = np.ones_like(psi)
-        inputs, starts, customers = self.essential
-        if inputs.size:
-            essential[customers] = np.minimum.reduceat(usable[inputs], starts, axis=0)
-        important = np.ones_like(psi)
-        if self.important_inputs.size:
-            important = power_mean(self.important, capped, net.rho)
-        ordinary = 1.0 - self.ordinary @ (1.0 - capped)
-        demand = self.sales @ history.lagged(1) + self.final_demand[:, None]
-        parts = _Parts(1.0 - psi, demand, essential, important, ordinary, capped)
-        h = np.minimum.reduce([parts.direct, demand, essential, important, ordinary])
-        h = np.clip(h, 0.0, 1.0)
-        h = np.where(h > 1.0 - ROUNDING, 1.0, h)  # shares of .1 + .2 + .7 are one
-        left = np.clip(usable - h[net.input_customer], 0.0, net.cover_weeks[:, None])
-        return h, left, parts
-
-    def name_bottleneck(self, h: Vector, parts: _Parts) -> tuple[Codes, Codes]:
-        """Say which channel and input held each node down (one shock)."""
-        net = self.network
-        level = h[:, 0]
-        order = ("direct", "essential", "important", "ordinary", "demand")
-        reached = np.stack([getattr(parts, name)[:, 0] for name in order])
-        which = np.argmax(reached <= level[None, :] + 1e-12, axis=0)
-        codes = np.array([CHANNELS.index(name) for name in order])
-        channel = np.where(level < 1.0, codes[which], NONE)
-        bottleneck = np.full(net.n, -1, dtype=np.int64)
-        shortage = 1.0 - parts.usable[:, 0]
-        weight = np.where(net.criticality == ESSENTIAL, 1.0, net.cost_share)
-        codes_of_inputs = np.array([CHANNELS.index(name) for name in CRITICALITY])[net.criticality]
-        short = np.where(channel[net.input_customer] == codes_of_inputs, shortage * weight, 0.0)
-        for number in np.flatnonzero(short > 0):
-            node = net.input_customer[number]
-            if bottleneck[node] < 0 or short[number] > short[bottleneck[node]]:
-                bottleneck[node] = number
-        return channel.astype(np.int64), bottleneck
-
-
-def _matrix(
-    data: Vector, rows: Codes, columns: Codes, shape: tuple[int, int], keep: NDArray[np.bool_]
-) -> Csr:
-    used = keep & (data > 0)
-    return sparse.csr_array((data[used], (rows[used], columns[used])), shape=shape)
+                    losses[rows, at] = np.maximum(0.0, 1.0 - produced.T / t)
+                    grown[rows, at] = extra.T / t
+        first[rows] = seen.T
+    return ManyLosses(losses, grown, first)
 
 
 def _paths(psi: ArrayLike, n: int, weeks: int) -> Vector:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from exposure.factors.graph import build_graph
 from exposure.scenarios.definitions import PriceEffect, Range, RevenueShock, Severity
-from exposure.scenarios.effects import IssuerFacts, issuer_effect
+from exposure.scenarios.effects import IssuerFacts
 from exposure.scenarios.headline import headline
-from exposure.scenarios.network_run import network_losses
+from exposure.scenarios.network_run import ChainEngine
 from exposure.scenarios.reading import load_assumptions, scenario_definitions
 from exposure.schemas import SEVERITIES
 from tests.factories import link, links_frame, nodes_frame
 from tests.headline_worlds import A, B, C, make_book, make_shock, scenario, shuffled
+from tests.scenario_worlds import one_effect
 
 pytestmark = pytest.mark.property
 
@@ -191,7 +192,7 @@ def test_more_of_a_harm_factor_never_lowers_the_loss(kind, low, more, size, seve
             "estimated",
             thin_margin=False,
         )
-        effect = issuer_effect(facts, case, severity, None, 0.0, {}, assumptions)
+        effect = one_effect(facts, case, severity, None, 0.0, {}, assumptions)
         return [max(0.0, -r) for r in effect.price]
 
     less, larger = sorted((low, more))
@@ -210,7 +211,7 @@ def test_a_larger_supply_share_never_lowers_the_loss(low, more, cut, grade):
             ),
             nodes_frame("foundry", "other_inputs"),
         )
-        found = network_losses(graph, {"foundry": cut}, 26, 1, Range(-9, -4, 0, "test"))
+        found = ChainEngine(graph, 1, Range(-9, -4, 0, "test")).losses({"foundry": cut}, 26)
         return [found.get(name, (0.0, 0.0, 0.0))[1] for name in ("maker", "server")]
 
     less, larger = sorted((low, more))
@@ -232,7 +233,7 @@ def test_the_shipped_scenarios_hurt_more_where_a_harm_factor_is_larger(catalog):
                 facts = IssuerFacts(
                     "inspur", {factor: (x, x, x)}, (1.0, 2.0, 5.0), "estimated", thin_margin=False
                 )
-                effect = issuer_effect(facts, case, "base", None, 0.0, {}, assumptions)
+                effect = one_effect(facts, case, "base", None, 0.0, {}, assumptions)
                 returns.append(effect.price[1])
             assert returns == sorted(returns, reverse=True)
             checked += 1

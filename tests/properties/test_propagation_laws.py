@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from exposure.scenarios.ces import ces_loss
 from exposure.scenarios.chain import chain_mean_loss
+from exposure.scenarios.cuts import Cuts, shock_path
 from exposure.scenarios.static import static_losses
-from exposure.scenarios.weekly import CHANNELS, propagate, propagate_many, shock_path
+from exposure.scenarios.stepping import CHANNELS
+from exposure.scenarios.weekly import propagate, propagate_many
 from exposure.scenarios.weekly_network import weekly_network
 
 pytestmark = pytest.mark.property
@@ -145,7 +147,7 @@ def test_more_that_can_be_had_elsewhere_never_hurts(network, data):
 def test_many_shocks_at_once_equal_each_alone(network, data):
     shocks = np.array([data.draw(cuts(network)) for _ in range(3)])
 
-    together = propagate_many(network, shocks, horizons=[4, WEEKS], batch=2)
+    together = propagate_many(network, Cuts(np.array(shocks)), horizons=[4, WEEKS], batch=2).loss
     alone = [propagate(network, psi, horizons=[4, WEEKS]).loss for psi in shocks]
 
     assert together == pytest.approx(np.array(alone), abs=1e-12)

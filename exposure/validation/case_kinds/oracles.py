@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from exposure.factors import input_output
-from exposure.scenarios.weekly import propagate, shock_path
+from exposure.scenarios.cuts import shock_path
+from exposure.scenarios.weekly import propagate
 from exposure.scenarios.weekly_network import weekly_network
 from exposure.validation.case_kinds.base import (
     CHECKS,

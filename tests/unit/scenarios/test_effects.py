@@ -10,8 +10,9 @@ from exposure.scenarios.definitions import (
     ScenarioDefinition,
     Severity,
 )
-from exposure.scenarios.effects import IssuerFacts, issuer_effect, market_gain
+from exposure.scenarios.effects import IssuerFacts
 from exposure.scenarios.valuation import duration_weight
+from tests.scenario_worlds import one_effect
 
 
 def point(value):
@@ -29,6 +30,7 @@ ASSUMPTIONS = Assumptions(
     lag_weeks=1,
     ces_rho=point(-4.0),
     extrapolation_limit=4.0,
+    crisis_weight=0.5,
 )
 
 
@@ -54,7 +56,7 @@ def facts(scores=None, leverage=(1.0, 2.0, 2.0), thin=False):
 
 
 def effect(issuer, item=None, loss=None, direct=0.0, gains=None):
-    return issuer_effect(issuer, item or scenario(), "base", loss, direct, gains or {}, ASSUMPTIONS)
+    return one_effect(issuer, item or scenario(), "base", loss, direct, gains or {}, ASSUMPTIONS)
 
 
 def test_the_bridge_of_the_published_case():
@@ -151,10 +153,3 @@ def test_longer_cuts_weigh_more():
     assert weights[0] == 0.0
     assert weights == sorted(weights)
     assert weights[-1] < 1.0
-
-
-def test_domestic_suppliers_win_what_moves_up_to_their_headroom():
-    assert market_gain((0.2,) * 3, 0.8, 0.4, 5.0)[1] == pytest.approx(0.8 * 0.8 * 0.4 / 0.2)
-    assert market_gain((0.2,) * 3, 0.8, 0.4, 0.5)[1] == pytest.approx(0.5)
-    assert market_gain((0.2,) * 3, 0.0, 0.4, 0.5) == (0.0, 0.0, 0.0)
-    assert market_gain((0.0,) * 3, 0.8, 0.4, 0.5) == (0.0, 0.0, 0.0)

@@ -5,7 +5,8 @@ import pytest
 
 from exposure.factors.graph import build_graph
 from exposure.scenarios.definitions import Range
-from exposure.scenarios.network_run import network_losses, weekly_reading
+from exposure.scenarios.network_run import ChainEngine
+from exposure.scenarios.readings import weekly_reading
 from exposure.scenarios.weekly import propagate
 from tests.factories import link, links_frame, nodes_frame
 
@@ -14,7 +15,7 @@ RHO = Range(-9.0, -4.0, 0.0, "test")
 
 def losses(links, shocks, weeks=52):
     graph = build_graph(links_frame(*links), nodes_frame("foundry", "hbm", "other_inputs"))
-    return network_losses(graph, shocks, weeks, 1, RHO)
+    return ChainEngine(graph, 1, RHO).losses(shocks, weeks)
 
 
 def essential(supplier, customer, share, **other):

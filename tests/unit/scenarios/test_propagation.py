@@ -7,8 +7,10 @@ from scipy import sparse
 from exposure.errors import ScenarioError
 from exposure.scenarios.ces import ces_loss, elasticity
 from exposure.scenarios.chain import chain_first_loss, chain_loss_interval, chain_mean_loss
+from exposure.scenarios.cuts import Cuts, shock_path
 from exposure.scenarios.static import static_losses
-from exposure.scenarios.weekly import CHANNELS, propagate, propagate_many, shock_path
+from exposure.scenarios.stepping import CHANNELS
+from exposure.scenarios.weekly import propagate, propagate_many
 from exposure.scenarios.weekly_network import weekly_network
 
 INF = float("inf")
@@ -200,14 +202,18 @@ def test_many_shocks_side_by_side_equal_one_by_one():
     )
     shocks = np.array([[0.5, 0, 0], [1.0, 0.2, 0], [0, 0, 0.3]])
 
-    many = propagate_many(net, shocks, horizons=(4, 13), batch=2)
+    many = propagate_many(net, Cuts(np.array(shocks)), horizons=(4, 13), batch=2).loss
 
     for shock, losses in zip(shocks, many, strict=True):
         assert losses == pytest.approx(propagate(net, shock, horizons=[4, 13]).loss, abs=1e-14)
 
 
 def test_many_shocks_may_end_at_different_times():
-    losses = propagate_many(pair(), [[0.5, 0], [0.5, 0]], horizons=[10], duration_weeks=[4, 10])
+    losses = propagate_many(
+        pair(),
+        Cuts(np.array([[0.5, 0], [0.5, 0]]), duration_weeks=np.array([4, 10])),
+        horizons=[10],
+    ).loss
 
     assert losses[:, 0, 0] == pytest.approx([0.2, 0.5])
     assert losses[:, 0, 1] == pytest.approx([0.2, 0.45])

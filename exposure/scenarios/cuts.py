@@ -1,0 +1,135 @@
+"""What is cut, when and for how long, and what survivors are asked to make beyond their baseline.
+
+Symbols: ψ cut of a node in [0, 1], γ growth asked as a fraction of baseline output, D shocks, n nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from exposure.scenarios.arrays import Codes, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Cuts of many shocks at once, one a row.
+
+    Parameters
+    ----------
+    psi
+        ψ of each node, of shape (D, n), in [0, 1].
+    start_week
+        First week of the cut, from 1, of shape (n,) or (D, n).
+    ramp_weeks
+        Weeks in which the cut grows to its full size, straight, of shape (n,) or (D, n); 0: at once.
+    duration_weeks
+        Weeks that each shock lasts from week 1, of shape (D,); infinite where None.
+    """
+
+    psi: Vector
+    start_week: Vector | None = None
+    ramp_weeks: Vector | None = None
+    duration_weeks: Vector | None = None
+
+    def part(self, rows: slice) -> Cuts:
+        """Return some of the shocks."""
+
+        def cut(values: Vector | None) -> Vector | None:
+            return values if values is None or values.ndim < 2 else values[rows]
+
+        lasting = None if self.duration_weeks is None else self.duration_weeks[rows]
+        return Cuts(self.psi[rows], cut(self.start_week), cut(self.ramp_weeks), lasting)
+
+    def at(self, week: int) -> Vector:
+        """Return ψ of a week, of shape (n, D).
+
+        Examples
+        --------
+        >>> cuts = Cuts(np.array([[0.8]]), ramp_weeks=np.array([4.0]))
+        >>> [round(cuts.at(t).item(), 6) for t in (1, 2, 4, 9)]
+        [0.2, 0.4, 0.8, 0.8]
+        """
+        size = self.psi
+        if self.start_week is not None or self.ramp_weeks is not None:
+            since = week - (1.0 if self.start_week is None else self.start_week) + 1.0
+            ramp = np.zeros(1) if self.ramp_weeks is None else self.ramp_weeks
+            size = size * np.clip(since / np.maximum(1.0, ramp), 0.0, 1.0)
+        if self.duration_weeks is not None:
+            size = size * (week <= self.duration_weeks)[:, None]
+        return size.T
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What some nodes are asked to make beyond their baseline, in many shocks at once.
+
+    Parameters
+    ----------
+    nodes
+        Nodes that may grow, of shape (g,).
+    asked
+        γ of each, of shape (D, g): growth as a fraction of baseline output, reached after the ramp.
+    ramp_weeks
+        Weeks until γ is reached, of shape (D, g); 0: at once.
+    """
+
+    nodes: Codes
+    asked: Vector
+    ramp_weeks: Vector
+
+    def part(self, rows: slice) -> Growth:
+        """Return some of the shocks."""
+        return Growth(self.nodes, self.asked[rows], self.ramp_weeks[rows])
+
+    def target(self, week: int, n: int) -> Vector:
+        """Return 1 + γ(t) of all nodes, of shape (n, D)."""
+        done = np.clip((week - 1) / np.maximum(1.0, self.ramp_weeks), 0.0, 1.0)
+        done = np.where(self.ramp_weeks > 0, done, 1.0)
+        target = np.ones((n, self.asked.shape[0]))
+        target[self.nodes] += (self.asked * done).T
+        return target
+
+
+def shock_path(
+    psi: ArrayLike,
+    weeks: int,
+    *,
+    start_week: int = 1,
+    duration_weeks: int | None = None,
+    recovery_weeks: int = 0,
+) -> Vector:
+    """Spread a cut over weeks: full for its duration, then a straight way back.
+
+    Parameters
+    ----------
+    psi
+        Cut of each node, of shape (n,), in [0, 1].
+    weeks
+        T, number of rows.
+    start_week
+        First week of the cut, from 1.
+    duration_weeks
+        Weeks at full size; None for the whole horizon.
+    recovery_weeks
+        Weeks of the straight way back to 0 after that.
+
+    Returns
+    -------
+    numpy.ndarray
+        ψ_i(t) of shape (T, n).
+
+    Examples
+    --------
+    >>> shock_path([0.8], 5, duration_weeks=2, recovery_weeks=2)[:, 0].round(12).tolist()
+    [0.8, 0.8, 0.4, 0.0, 0.0]
+    """
+    cut = np.atleast_1d(np.asarray(psi, dtype=np.float64))
+    since = np.arange(1, weeks + 1) - start_week  # weeks since the cut began
+    size = (since >= 0).astype(np.float64)
+    if duration_weeks is not None:
+        past = np.maximum(0, since - duration_weeks + 1)
+        size *= np.clip(1.0 - past / max(1, recovery_weeks), 0.0, 1.0)
+    return size[:, None] * cut[None, :]
