@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from exposure.scenarios.definitions import ScenarioDefinition as Scenario
     from exposure.scenarios.headline import Headline, headline
     from exposure.scenarios.reading import load_catalog
+    from exposure.scenarios.reverse import ReverseResult, reverse_stress
+    from exposure.scenarios.simulation import Outlook, simulate
     from exposure.scenarios.stressing import Shock, stress
     from exposure.schemas import schema
 
@@ -59,8 +61,10 @@ _HOMES = {
     "ListError": "exposure.errors",
     "Mandate": "exposure.portfolios.mandates",
     "MandateError": "exposure.errors",
+    "Outlook": "exposure.scenarios.simulation",
     "Plan": "exposure.optimiser.planning",
     "RiskModel": "exposure.risk",
+    "ReverseResult": "exposure.scenarios.reverse",
     "Run": "exposure.reports.run",
     "Scenario": "exposure.scenarios.definitions:ScenarioDefinition",
     "ScenarioError": "exposure.errors",
@@ -83,10 +87,12 @@ _HOMES = {
     "load_risk": "exposure.risk",
     "rebalance": "exposure.optimiser.planning",
     "research": "exposure.factors.research",
+    "reverse_stress": "exposure.scenarios.reverse",
     "run_weekly": "exposure.pipeline",
     "schema": "exposure.schemas",
     "score": "exposure.attribution",
     "screen": "exposure.factors.screening",
+    "simulate": "exposure.scenarios.simulation",
     "stress": "exposure.scenarios.stressing",
     "write_workbook": "exposure.reports.workbook",
 }
@@ -104,7 +110,9 @@ __all__ = [
     "ListError",
     "Mandate",
     "MandateError",
+    "Outlook",
     "Plan",
+    "ReverseResult",
     "RiskModel",
     "Run",
     "Scenario",
@@ -128,10 +136,12 @@ __all__ = [
     "map_holdings",
     "rebalance",
     "research",
+    "reverse_stress",
     "run_weekly",
     "schema",
     "score",
     "screen",
+    "simulate",
     "stress",
     "write_workbook",
 ]

@@ -128,7 +128,8 @@ class ScenarioDefinition:
     """One scenario; ``probability`` is None where nobody states one.
 
     ``kind`` is ``what_if`` (may happen) or ``act`` (happened: the rule that ``event`` names, for replay). ``parts`` are
-    the scenarios that a combination is made of.
+    the scenarios that a combination is made of. ``driver`` is 1 where an escalation makes it likelier, −1 where it
+    makes it less likely, 0 where it leaves it alone. ``priced`` is the part that prices hold already.
     """
 
     id: str
@@ -152,6 +153,7 @@ class ScenarioDefinition:
     event: str | None = None
     parts: tuple[str, ...] = ()
     priced: Range | None = None
+    driver: int = 1
     file: str = ""
 
     @property
@@ -181,3 +183,4 @@ class Assumptions:
     ces_rho: Range
     extrapolation_limit: float
     crisis_weight: float
+    dependence: Range

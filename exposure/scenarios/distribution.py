@@ -415,11 +415,17 @@ def draw_durations(
 
 
 def draw_scenarios(
-    p: ArrayLike, severities: ArrayLike, draws: int, *, seed: int, rho: float = 0.0
+    p: ArrayLike,
+    severities: ArrayLike,
+    draws: int,
+    *,
+    seed: int,
+    rho: float = 0.0,
+    signs: ArrayLike = 1.0,
 ) -> ScenarioDraws:
     """Draw which scenarios happen and how severely.
 
-    scenario s happens where √ρ M + √(1-ρ) ε_s ≤ Φ⁻¹(p_s),  M, ε ~ N(0, 1)
+    scenario s happens where k_s √ρ M + √(1-ρ) ε_s ≤ Φ⁻¹(p_s),  M, ε ~ N(0, 1),  k_s = ±1
 
     Parameters
     ----------
@@ -431,6 +437,8 @@ def draw_scenarios(
         Number of draws and the seed: the same seed gives the same draws.
     rho
         Correlation of the latent drivers, in [0, 1]: an escalation feeds all.
+    signs
+        k_s, one number or one a scenario: −1 for what an escalation makes less likely, 0 for what it leaves alone.
 
     Examples
     --------
@@ -449,7 +457,8 @@ def draw_scenarios(
     rng = np.random.default_rng(seed)
     common = rng.standard_normal((draws, 1))
     own = rng.standard_normal((draws, chance.size))
-    latent = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own
+    sign = np.broadcast_to(np.asarray(signs, dtype=np.float64), (chance.size,))
+    latent = sign * np.sqrt(rho) * common + np.sqrt(1.0 - rho * sign**2) * own
     flags = latent <= stats.norm.ppf(chance)[None, :]
     severity = np.column_stack(
         [pert_beta(float(lo), float(mid), float(hi), draws, rng) for lo, mid, hi in sizes]

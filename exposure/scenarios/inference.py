@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exposure.risk import RiskModel, as_matrices
 from exposure.scenarios.conditional import p_value_normal, p_value_t
@@ -185,3 +186,57 @@ def infer_returns(
         extrapolation=ratio,
         fallback=fallback,
     )
+
+
+def infer_many(
+    known: NDArray[np.bool_],
+    returns: FloatArray,
+    loadings: FloatArray,
+    specific: FloatArray,
+    extrapolation_limit: float,
+) -> FloatArray:
+    """Fill the unknown returns of many cases by conditional expectation.
+
+    E[r_U | r_S = s] = B_U B_S'(B_S B_S' + D_S)⁻¹ s; by the first factor alone where a return is extreme
+
+    Parameters
+    ----------
+    known
+        S of each case, of shape (D, n).
+    returns
+        Of shape (D, n); unknown ones are ignored.
+    loadings, specific
+        B of shape (n, k) and D of shape (n,), over the horizon.
+    extrapolation_limit
+        As in :func:`infer_returns`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of shape (D, n), at least −1; all zero where nothing is known.
+
+    Examples
+    --------
+    >>> infer_many(np.array([[True, False]]), np.array([[-0.1, 0.0]]), np.array([[0.2], [0.2]]),
+    ...     np.array([0.04, 0.04]), 4.0).round(6).tolist()
+    [[-0.1, -0.05]]
+    """
+    filled = np.where(known, returns, 0.0)
+    usual = np.sqrt(np.sum(loadings**2, axis=1) + specific)
+    patterns, member = np.unique(known, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        if pattern.all() or not pattern.any():
+            continue
+        rows = np.flatnonzero(member.reshape(-1) == number)
+        values = filled[np.ix_(rows, np.flatnonzero(pattern))]
+        extreme = (np.abs(values) / usual[pattern]).max(axis=1) > extrapolation_limit
+        for some, used in ((rows[~extreme], loadings), (rows[extreme], loadings[:, :1])):
+            if some.size:
+                b = used[pattern]
+                weights = np.linalg.solve(
+                    b @ b.T + np.diag(specific[pattern]),
+                    filled[np.ix_(some, np.flatnonzero(pattern))].T,
+                )
+                moved = (used[~pattern] @ (b.T @ weights)).T
+                filled[np.ix_(some, np.flatnonzero(~pattern))] = np.maximum(-1.0, moved)
+    return filled

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exposure.portfolios.securities.loading import MasterSource
 
 ACT, WHAT_IF = "act", "what_if"
+DRIVERS = {"escalation": 1, "none": 0, "easing": -1}
 ACTS_FOLDER = "factors/scenarios/acts/"
 
 
@@ -54,7 +55,7 @@ def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
 _KEYS = {
     "id", "code", "order", "name_zh", "name_en", "narrative", "narrative_zh", "anchor", "horizon_weeks",
     "duration_years", "probability", "node_shock", "revenue_shock", "price_effect", "substitution",
-    "listing", "stockpile", "event", "priced",
+    "listing", "stockpile", "event", "priced", "driver",
 }  # fmt: skip
 
 
@@ -175,6 +176,7 @@ def load_assumptions(root: ContentRoot) -> Assumptions:
         "ev_over_equity",
         "operating_leverage",
         "ces_rho",
+        "dependence",
     )
     numbers = ("wiped_out_below_margin", "lag_weeks", "extrapolation_limit", "crisis_weight")
     file.check_keys(file.data, {*ranges, *numbers})
@@ -223,9 +225,17 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
         stockpiles=tuple(_stockpile(file, row) for row in data.get("stockpile", [])),
         kind=ACT if act else WHAT_IF,
         event=data.get("event"),
+        driver=_driver(file),
         priced=_range(file, data["priced"], "priced") if "priced" in data else None,
         file=file.name,
     )
+
+
+def _driver(file: TomlFile) -> int:
+    word = file.data.get("driver", "escalation")
+    if word not in DRIVERS:
+        raise file.error(f"{file.name}: driver must be {', '.join(DRIVERS)}", "driver")
+    return DRIVERS[word]
 
 
 def _listing(file: TomlFile, row: dict[str, Any]) -> Listing:

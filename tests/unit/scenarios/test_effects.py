@@ -31,6 +31,7 @@ ASSUMPTIONS = Assumptions(
     ces_rho=point(-4.0),
     extrapolation_limit=4.0,
     crisis_weight=0.5,
+    dependence=point(0.0),
 )
 
 

@@ -1,0 +1,447 @@
+"""Reverse stress: what would have to happen for the portfolio to lose a given amount, and how plausible that is.
+
+Two answers, never mixed: combinations of policy acts with a probability from the scenarios, and moves of the market
+with a distance from the risk model.
+
+Symbols: A a set of scenarios; u_s severity place of scenario s, 0 low, ½ base, 1 high; L loss to reach.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import special, stats
+
+from exposure.errors import UsageError
+from exposure.factors.catalog import Catalog
+from exposure.portfolios.holdings import Book
+from exposure.risk import RiskModel, as_matrices
+from exposure.scenarios.arrays import Vector
+from exposure.scenarios.cases import Flags
+from exposure.scenarios.definitions import ScenarioDefinition
+from exposure.scenarios.distribution import gaussian_copula_joint
+from exposure.scenarios.plausibility import reverse_stress as market_reverse
+from exposure.scenarios.plausibility import worst_case
+from exposure.scenarios.reading import scenario_definitions
+from exposure.scenarios.simulation import scenario_returns
+from exposure.scenarios.what_ifs import chosen_scenarios
+from exposure.scenarios.world import read_world
+
+ANSWERS = 3
+LARGEST_SET = 4  # scenarios that a combination holds at most
+TRIED = 40  # sets whose severities are searched, likeliest first
+PLAUSIBLE = 0.01  # a combination less likely than this over the horizon isn't called plausible
+TOLERANCE = 1e-4  # of severity
+PERT = (3.0, 3.0)  # Beta of PERT(0, ½, 1)
+
+Losses = Callable[[Flags, Vector], Vector]
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseResult:
+    """What loses a given amount.
+
+    Attributes
+    ----------
+    combinations
+        | rank | scenario_id | severity_place | severity | loss | plausibility |: the likeliest combinations that reach
+        the loss, one row a scenario in each; ``plausibility`` is the chance that all of it happens, at least this
+        severely. Empty: no combination of the scenarios reaches the loss.
+    worst
+        | plausibility_at_least | scenarios | severity_place | loss | plausibility |: the worst combination that is
+        still plausible, and the worst of all.
+    market
+        | question | distance | p_value | portfolio_return |: the nearest market move that loses as much, and the worst
+        move within the radius, under the risk model; a distance of returns, not a probability of acts. Empty without a
+        risk model.
+    market_moves
+        | listing_id | weight | reverse | worst |: return of each name in those two moves.
+    """
+
+    as_of: date
+    loss: float
+    combinations: pl.DataFrame
+    worst: pl.DataFrame
+    market: pl.DataFrame
+    market_moves: pl.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the frames, ready for JSON."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "loss": self.loss,
+            "combinations": self.combinations.to_dicts(),
+            "worst": self.worst.to_dicts(),
+            "market": self.market.to_dicts(),
+            "market_moves": self.market_moves.to_dicts(),
+        }
+
+    def _repr_html_(self) -> str:
+        return str(self.combinations._repr_html_())  # pyright: ignore[reportPrivateUsage] - the notebook protocol
+
+
+def reverse_stress(
+    book: Book,
+    catalog: Catalog,
+    loss: float,
+    scenarios: Sequence[str | ScenarioDefinition] | None = None,
+    *,
+    dependence: float | None = None,
+    radius: float = 3.0,
+    risk: RiskModel | None = None,
+) -> ReverseResult:
+    """Find the likeliest combinations of scenarios that lose at least ``loss``, and the nearest market move that does.
+
+    max_{A, u} P(all of A) Π_{s in A} P(U_s ≥ u_s)  with loss(A, u) ≥ L,  U_s ~ PERT(0, ½, 1)
+
+    Parameters
+    ----------
+    loss
+        L, a fraction of the portfolio in (0, 1).
+    scenarios
+        By default every what-if with a probability.
+    dependence
+        ρ of the scenarios' common driver; by default the middle of ``factors/assumptions.toml``.
+    radius
+        Mahalanobis radius of the worst market move.
+    risk
+        For names off the graph and for the market's answer.
+
+    Raises
+    ------
+    UsageError
+        If the loss isn't between 0 and 1, or no scenario has a probability.
+
+    Notes
+    -----
+    All sets of up to four scenarios are run at high severity; those that reach the loss are searched in the order of
+    their chance. A combination is kept only if every member is needed. Probability of a set:
+    one-factor Gaussian copula.
+
+    Source
+    ------
+    Breuer et al. 2009 for the market; policy side own, methodology 3.7.
+
+    Examples
+    --------
+    >>> import exposure as ex
+    >>> from datetime import date
+    >>> book = ex.load_holdings("portfolios/ai-servers/holdings.csv", as_of=date(2025, 1, 24))
+    >>> found = ex.reverse_stress(book, ex.load_catalog(), 0.02)
+    >>> bool((found.combinations["loss"] >= 0.02 - 1e-9).all())
+    True
+    """
+    if not 0.0 < loss < 1.0:
+        raise UsageError(
+            f"a loss of {loss:g} can't be asked for; give a part such as 10%", cure="--reverse 10%"
+        )
+    chosen = [
+        item
+        for item in (
+            scenario_definitions(catalog).values()
+            if scenarios is None
+            else chosen_scenarios(catalog, scenarios)
+        )
+        if item.probability is not None and not item.is_empty
+    ]
+    if not chosen:
+        raise UsageError("no scenario that changes anything has a probability")
+    world = read_world(book, catalog, chosen)
+    rho = world.assumptions.dependence.mid if dependence is None else dependence
+    held = dict(book.holdings.group_by("listing_id").agg(pl.col("weight").sum()).iter_rows())
+    w = np.array([held.get(name, 0.0) for name in world.listings])
+
+    def losses(happens: Flags, u: Vector) -> Vector:
+        returns, _ = scenario_returns(world, world.cases(chosen, happens, u), risk)
+        return np.asarray(-(returns @ w))
+
+    sets = _sets(len(chosen))
+    chances = np.array([_chance(chosen, members, rho) for members in sets])
+    combinations = nearest_combinations(losses, sets, chances, len(chosen), loss)
+    market, moves = _market(world.listings, w, loss, radius, risk)
+    return ReverseResult(
+        book.as_of,
+        loss,
+        _combination_frame(chosen, combinations),
+        _worst_frame(chosen, losses, sets, chances),
+        market,
+        moves,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Scenarios, their severity places, what they lose, and the chance that all happen at least as severely."""
+
+    members: tuple[int, ...]
+    u: tuple[float, ...]
+    loss: float
+    plausibility: float
+
+
+def nearest_combinations(
+    losses: Losses,
+    sets: Sequence[tuple[int, ...]],
+    chances: Vector,
+    count: int,
+    target: float,
+    *,
+    answers: int = ANSWERS,
+) -> list[Combination]:
+    """Return the likeliest combinations that lose at least the target, best first.
+
+    Parameters
+    ----------
+    losses
+        Flags and severity places of shape (C, S) → losses of shape (C,), never falling in a severity that harms.
+    sets, chances
+        Sets of scenario numbers, and the chance that all of a set happen.
+    count
+        S.
+    target
+        L > 0.
+    answers
+        How many to return at most.
+
+    Examples
+    --------
+    Losses add: the first scenario alone does it when severe, both do it when mild.
+
+    >>> def losses(happens, u):
+    ...     return (happens * u) @ np.array([0.3, 0.2])
+    >>> found = nearest_combinations(losses, [(0,), (1,), (0, 1)], np.array([0.5, 0.5, 0.4]), 2, 0.21)
+    >>> [(item.members, tuple(round(v, 2) for v in item.u)) for item in found]
+    [((0, 1), (0.42, 0.42)), ((0,), (0.7,))]
+    """
+    full = losses(*_rows(sets, [(1.0,) * len(members) for members in sets], count))
+    able = np.flatnonzero(full >= target)
+    order = able[np.argsort(-chances[able], kind="stable")][:TRIED]
+    found: list[Combination] = []
+    for number in order.tolist():
+        if len(found) >= answers and chances[number] <= found[answers - 1].plausibility:
+            break
+        answer = _mildest(losses, sets[number], float(chances[number]), count, target)
+        if answer is not None and answer.plausibility > 0.0:
+            found.append(answer)
+            found.sort(key=lambda item: (-item.plausibility, item.members))
+    return found[:answers]
+
+
+def _mildest(
+    losses: Losses, members: tuple[int, ...], chance: float, count: int, target: float
+) -> Combination | None:
+    """Return the likeliest severities of one set that reach the target; None where a member isn't needed.
+
+    First one common severity by bisection, then each member in turn as mild as the others allow, from several orders.
+    """
+
+    def lost(many: Sequence[Sequence[float]]) -> Vector:
+        return losses(*_rows([members] * len(many), many, count))
+
+    width = len(members)
+    common = _bisect(lambda places: lost([(place,) * width for place in places]), target)
+    if common is None:
+        return None
+    starts = [(common,) * width]
+    for k in range(width if width > 1 else 0):
+        # Member k as severe as it gets, the others as mild as that allows.
+        def others(places: Sequence[float], k: int = k) -> Vector:
+            return lost([[1.0 - TOLERANCE if j == k else v for j in range(width)] for v in places])
+
+        mild = _bisect(others, target)
+        if mild is not None:
+            starts.append(tuple(1.0 - TOLERANCE if j == k else mild for j in range(width)))
+    best: tuple[float, tuple[float, ...]] | None = None
+    for start in starts:
+        u = _descend(lost, list(start), target)
+        score = float(np.prod(_at_least(np.array(u))))
+        if best is None or score > best[0]:
+            best = (score, tuple(u))
+    assert best is not None
+    u = best[1]
+    if width > 1:
+        without = [
+            tuple(member for j, member in enumerate(members) if j != k) for k in range(width)
+        ]
+        rest = [tuple(v for j, v in enumerate(u) if j != k) for k in range(width)]
+        if (losses(*_rows(without, rest, count)) >= target).any():
+            return None
+    return Combination(members, u, float(lost([u])[0]), chance * best[0])
+
+
+def _descend(
+    lost: Callable[[Sequence[Sequence[float]]], Vector], u: list[float], target: float
+) -> list[float]:
+    """Make each member in turn as mild as the target allows, largest gain in chance first."""
+    for _ in range(len(u)):
+        for k in np.argsort([-float(v) for v in u], kind="stable").tolist():
+
+            def one(places: Sequence[float], k: int = k) -> Vector:
+                return lost([[v if j == k else u[j] for j in range(len(u))] for v in places])
+
+            place = _bisect(one, target)
+            if place is not None:
+                u[k] = min(u[k], place)
+    return u
+
+
+def _bisect(lost: Callable[[Sequence[float]], Vector], target: float) -> float | None:
+    """Return the smallest place in [0, 1] that reaches the target, by sixteen-fold search; None if none does."""
+    low, high = 0.0, 1.0
+    ends = lost([0.0, 1.0])
+    if ends[0] >= target:
+        return 0.0
+    if ends[1] < target:
+        return None
+    while high - low > TOLERANCE:
+        places = np.linspace(low, high, 17)[1:-1]
+        reached = lost(places.tolist()) >= target
+        if reached.any():
+            first = int(reached.argmax())
+            low, high = (low if first == 0 else float(places[first - 1])), float(places[first])
+        else:
+            low = float(places[-1])
+    return high
+
+
+def _at_least(u: Vector) -> Vector:
+    """Return P(U ≥ u) of PERT(0, ½, 1)."""
+    return np.asarray(special.betaincc(*PERT, np.clip(u, 0.0, 1.0)))
+
+
+def _sets(count: int) -> list[tuple[int, ...]]:
+    return [
+        members
+        for size in range(1, min(LARGEST_SET, count) + 1)
+        for members in itertools.combinations(range(count), size)
+    ]
+
+
+def _chance(chosen: Sequence[ScenarioDefinition], members: tuple[int, ...], rho: float) -> float:
+    """Return P(all of the members happen) under the one-factor copula, opposite drivers included."""
+    p = np.array([item.probability.mid for item in chosen if item.probability is not None])
+    chance, sign = p[list(members)], np.array([chosen[k].driver for k in members])
+    if rho <= 0.0 or len(members) == 1:
+        return float(chance.prod())
+    if (sign == 1).all():
+        return gaussian_copula_joint(chance, rho)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+    load = sign * np.sqrt(rho)
+    score = (stats.norm.ppf(chance)[:, None] - load[:, None] * nodes[None]) / np.sqrt(
+        1.0 - load**2
+    )[:, None]
+    return float(weights @ stats.norm.cdf(score).prod(axis=0) / np.sqrt(2.0 * np.pi))
+
+
+def _rows(
+    sets: Sequence[Sequence[int]], places: Sequence[Sequence[float]], count: int
+) -> tuple[Flags, Vector]:
+    happens = np.zeros((len(sets), count), dtype=np.bool_)
+    u = np.zeros((len(sets), count))
+    for row, (members, values) in enumerate(zip(sets, places, strict=True)):
+        happens[row, list(members)] = True
+        u[row, list(members)] = values
+    return happens, u
+
+
+def _severity(u: float) -> str:
+    """Return a place in words: the nearest of low, base, high, with a mark where it lies between."""
+    names = {0.0: "low", 0.5: "base", 1.0: "high"}
+    nearest = min(names, key=lambda place: abs(place - u))
+    if abs(nearest - u) < 0.02:
+        return names[nearest]
+    return "low to base" if u < 0.5 else "base to high"
+
+
+def _combination_frame(
+    chosen: Sequence[ScenarioDefinition], found: Sequence[Combination]
+) -> pl.DataFrame:
+    rows = [
+        (rank, chosen[member].id, place, _severity(place), item.loss, item.plausibility)
+        for rank, item in enumerate(found, start=1)
+        for member, place in zip(item.members, item.u, strict=True)
+    ]
+    schema = {
+        "rank": pl.Int64,
+        "scenario_id": pl.String,
+        "severity_place": pl.Float64,
+        "severity": pl.String,
+        "loss": pl.Float64,
+        "plausibility": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _worst_frame(
+    chosen: Sequence[ScenarioDefinition],
+    losses: Losses,
+    sets: Sequence[tuple[int, ...]],
+    chances: Vector,
+) -> pl.DataFrame:
+    """Return the worst combination at base severity among the plausible ones, and the worst of all at high."""
+    rows: list[tuple[Any, ...]] = []
+    for least, place in ((PLAUSIBLE, 0.5), (0.0, 1.0)):
+        score = chances * _at_least(np.array([place]))[0] ** np.array([len(m) for m in sets])
+        kept = np.flatnonzero(score >= least) if least else np.arange(len(sets))
+        if not kept.size:
+            continue
+        some = [sets[k] for k in kept.tolist()]
+        lost = losses(*_rows(some, [(place,) * len(m) for m in some], len(chosen)))
+        at = int(np.argmax(lost))
+        names = [chosen[k].id for k in some[at]]
+        chance = float(score[kept[at]]) if place < 1.0 else float(chances[kept[at]])
+        rows.append((least, names, place, float(lost[at]), chance))
+    schema = {
+        "plausibility_at_least": pl.Float64,
+        "scenarios": pl.List(pl.String),
+        "severity_place": pl.Float64,
+        "loss": pl.Float64,
+        "plausibility": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _market(
+    listings: Sequence[str], w: Vector, loss: float, radius: float, risk: RiskModel | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    facts = {
+        "question": pl.String,
+        "distance": pl.Float64,
+        "p_value": pl.Float64,
+        "portfolio_return": pl.Float64,
+    }
+    moves = {
+        "listing_id": pl.String,
+        "weight": pl.Float64,
+        "reverse": pl.Float64,
+        "worst": pl.Float64,
+    }
+    if risk is None or not w.any():
+        return pl.DataFrame(schema=facts), pl.DataFrame(schema=moves)
+    B, D = as_matrices(risk, listings)
+    sigma, mu = B @ B.T + np.diag(D), np.zeros(len(listings))
+    nearest = market_reverse(mu, sigma, w, loss)
+    worst = worst_case(mu, sigma, w, radius)
+    rows = [
+        ("nearest move that loses as much", nearest.distance, nearest.p_value, -loss),
+        (
+            f"worst move within distance {radius:g}",
+            radius,
+            float(stats.norm.sf(radius)),
+            worst.portfolio_return,
+        ),
+    ]
+    table = [
+        (name, float(w[j]), float(nearest.scenario[j]), float(worst.scenario[j]))
+        for j, name in enumerate(listings)
+        if w[j] != 0.0
+    ]
+    return pl.DataFrame(rows, schema=facts, orient="row"), pl.DataFrame(
+        table, schema=moves, orient="row"
+    )
