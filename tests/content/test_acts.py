@@ -1,4 +1,4 @@
-"""Each act of the broker report can be replayed, lists whom the lists name, and is no larger than what stands for it."""
+"""Each act of the broker report can be replayed, lists whom the lists name, and stays within what stands for it."""
 
 from __future__ import annotations
 
