@@ -72,6 +72,8 @@ class Cases:
         How long it lasts, and the part that prices hold already, (lo, mid, hi), of shape (D, 3).
     empty
         Cases in which nothing happens, of shape (D,).
+    unmodelled
+        Issuer → cases that touch it by an amount nobody states, of shape (D,).
     """
 
     cut: Mapping[str, Vector]
@@ -86,6 +88,7 @@ class Cases:
     years: Vector
     priced: Vector
     empty: Flags
+    unmodelled: Mapping[str, Flags]
 
     @property
     def count(self) -> int:
@@ -198,6 +201,7 @@ def build_cases(
         years=lasting,
         priced=np.where(np.isfinite(least), least, 0.0),
         empty=np.asarray(~(happens & ~still).any(axis=1), dtype=np.bool_),
+        unmodelled=builder.unmodelled,
     )
 
 
@@ -224,6 +228,7 @@ class _Builder:
         self.price: dict[str, list[Vector]] = {}
         self.own_price: dict[str, list[Vector]] = {}
         self.markets: dict[tuple[str, str, str], _Market] = {}
+        self.unmodelled: dict[str, Flags] = {}
 
     def add(
         self,
@@ -234,6 +239,10 @@ class _Builder:
         shares: Mapping[tuple[str, str], Triple],
     ) -> None:
         on, u = self.happens[:, number], self.u[:, number]
+        for name in item.unmodelled:
+            self.unmodelled[name] = (
+                self.unmodelled.get(name, np.zeros(self.rows, dtype=np.bool_)) | on
+            )
         for shock in item.node_shocks:
             cause = shock.cause or f"{item.id}:{shock.node}"
             self._cut(

@@ -130,6 +130,7 @@ class ScenarioDefinition:
     ``kind`` is ``what_if`` (may happen) or ``act`` (happened: the rule that ``event`` names, for replay). ``parts`` are
     the scenarios that a combination is made of. ``driver`` is 1 where an escalation makes it likelier, −1 where it
     makes it less likely, 0 where it leaves it alone. ``priced`` is the part that prices hold already.
+    ``unmodelled`` names issuers that it surely touches by an amount nobody states: their returns stay unknown.
     """
 
     id: str
@@ -149,6 +150,7 @@ class ScenarioDefinition:
     substitutions: tuple[Substitution, ...] = ()
     listings: tuple[Listing, ...] = ()
     stockpiles: tuple[Stockpile, ...] = ()
+    unmodelled: tuple[str, ...] = ()
     kind: str = "what_if"
     event: str | None = None
     parts: tuple[str, ...] = ()

@@ -179,6 +179,9 @@ def issuer_effects(
             forced[:, at, :] += own[:, None]
             known[:, at] |= own != 0
     parts["forced_selling"] = forced[..., MID].copy()
+    for at, item in enumerate(facts):
+        if item.issuer_id in cases.unmodelled:
+            known[:, at] &= ~cases.unmodelled[item.issuer_id]
     thin = np.array([item.thin_margin for item in facts], dtype=np.bool_)[None]
     price = np.maximum(PRICE_FLOOR, fundamental + forced)
     return Effects(

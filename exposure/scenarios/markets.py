@@ -80,20 +80,22 @@ def clear_and_run(
     -----
     Makers share the substitutes' part of the market evenly, for nobody states their shares. What one can't deliver is
     offered to the others in the next round; nobody is ever asked less than before, and what is delivered never exceeds
-    the pool.
+    the pool. Being asked for more makes no loss smaller: the larger of both runs counts, since growth empties stocks.
     """
     active = [item for item in markets if item.cut.any()]
     if not active:
         return run(None), {}
     plans = [_Plan.of(item, position, PLACES[end]) for item in active]
     nodes = np.array(sorted({node for plan in plans for node in plan.nodes}), dtype=np.int64)
-    losses: ManyLosses | None = None
-    for _ in range(ROUNDS):
+    losses = run(None)
+    for _ in range(ROUNDS if nodes.size else 0):
         growth = _asked(plans, nodes)
-        losses = run(growth if nodes.size else None)
-        if not nodes.size or not _update(plans, nodes, growth, losses, horizon):
+        grown = run(growth)
+        losses = ManyLosses(
+            np.maximum(losses.loss, grown.loss), grown.growth, losses.first_loss_week
+        )
+        if not _update(plans, nodes, growth, grown, horizon):
             break
-    assert losses is not None
     return losses, {plan.item.market: plan.result(horizon) for plan in plans}
 
 

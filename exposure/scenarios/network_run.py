@@ -285,6 +285,7 @@ def _plain(shocks: Mapping[str, float], weeks: int) -> Cases:
         years=np.full((1, 3), np.inf),
         priced=np.zeros((1, 3)),
         empty=np.array([not shocks]),
+        unmodelled={},
     )
 
 
@@ -307,6 +308,7 @@ def _rows(cases: Cases, rows: list[int]) -> Cases:
         years=cases.years[rows],
         priced=cases.priced[rows],
         empty=cases.empty[rows],
+        unmodelled={name: values[rows] for name, values in cases.unmodelled.items()},
     )
 
 

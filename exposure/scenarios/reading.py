@@ -55,7 +55,7 @@ def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
 _KEYS = {
     "id", "code", "order", "name_zh", "name_en", "narrative", "narrative_zh", "anchor", "horizon_weeks",
     "duration_years", "probability", "node_shock", "revenue_shock", "price_effect", "substitution",
-    "listing", "stockpile", "event", "priced", "driver",
+    "listing", "stockpile", "event", "priced", "driver", "unmodelled",
 }  # fmt: skip
 
 
@@ -226,6 +226,7 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
         kind=ACT if act else WHAT_IF,
         event=data.get("event"),
         driver=_driver(file),
+        unmodelled=tuple(data.get("unmodelled", ())),
         priced=_range(file, data["priced"], "priced") if "priced" in data else None,
         file=file.name,
     )
@@ -358,6 +359,11 @@ def _check_references(catalog: Catalog, scenarios: list[ScenarioDefinition]) -> 
             Place(item.file, "is no known issuer", column="issuer", value=listing.issuer)
             for listing in item.listings
             if listing.issuer not in issuers
+        ]
+        places += [
+            Place(item.file, "is no known issuer", column="unmodelled", value=name)
+            for name in item.unmodelled
+            if name not in issuers
         ]
         places += [
             Place(item.file, "is no mechanism", column="mechanism", value=listing.mechanism)

@@ -197,7 +197,9 @@ class Stepper:
         able = np.maximum(past - 1.0, 0.0)  # of suppliers that grow themselves
         free = ((past >= 1.0) & ~grow.grows[:, None]).astype(np.float64)  # of all others: as asked
         asked = target[grow.customer] - 1.0
-        received[grow.inputs] += np.minimum(asked, grow.own @ able + (grow.other @ free) * asked)
+        extra = np.minimum(asked, grow.own @ able + (grow.other @ free) * asked)
+        # What a supplier makes beyond its baseline adds to a whole input; it doesn't fill the hole that another left.
+        received[grow.inputs] += np.maximum(0.0, received[grow.inputs] + extra - 1.0)
         usable = np.minimum(need, received) + stock
         capped = np.minimum(need, usable)
 

@@ -57,6 +57,9 @@ def listing_rows(
                 "channel": None,
             }
             i = None if issuer is None else at.get(issuer)
+            if issuer is not None and issuer in cases.unmodelled and cases.unmodelled[issuer][d]:
+                rows[name] = row
+                continue
             if cases.empty[d]:
                 row |= {"ret": 0.0, "ret_lo": 0.0, "ret_hi": 0.0, "origin": "modelled"}
             elif i is not None and effects.known[d, i]:

@@ -150,6 +150,7 @@ def combined(scenarios: Sequence[ScenarioDefinition]) -> ScenarioDefinition:
         substitutions=tuple(sub for item in scenarios for sub in item.substitutions),
         listings=tuple(dict.fromkeys(listing for item in scenarios for listing in item.listings)),
         stockpiles=tuple(dict.fromkeys(stock for item in scenarios for stock in item.stockpiles)),
+        unmodelled=tuple(sorted({name for item in scenarios for name in item.unmodelled})),
         parts=tuple(item.id for item in scenarios),
         priced=min(known, key=lambda value: value.mid) if every else None,
     )
