@@ -22,6 +22,7 @@ from exposure.cli import (
     report,
     risk,
     screen,
+    stress,
 )
 
 EXIT_USAGE = 2
@@ -67,6 +68,7 @@ def _root(
 demo.register(app)
 init.register(app)
 portfolio.register(app)
+stress.register(app)
 report.register(app)
 mapping.register(app)
 screen.register(app)

@@ -81,6 +81,12 @@ FailOn = Annotated[
 Lang = Annotated[str, typer.Option("--lang", help="both, zh or en.")]
 
 
+Scenarios = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("-s", "--scenario", metavar="ID", help="A scenario; may be given more than once."),
+]
+
+
 def today() -> date:
     """Return the day where the user is: the command line may ask, the library never does."""
     return datetime.now(tz=UTC).astimezone().date()

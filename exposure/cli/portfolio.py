@@ -1,4 +1,4 @@
-"""``exposure score``, ``stress`` and ``rebalance``: what a portfolio is, what would happen, what to do."""
+"""``exposure score`` and ``rebalance``: what a portfolio is, and what to do."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from exposure.cli.options import (
     MaxAge,
     Output,
     Quiet,
+    Scenarios,
     parse_date,
     parse_number,
     parse_pairs,
@@ -39,7 +40,6 @@ from exposure.cli.portfolio_tables import (
     score_json,
     score_table,
     sense_mark,
-    stress_table,
 )
 
 if TYPE_CHECKING:
@@ -48,12 +48,6 @@ if TYPE_CHECKING:
 
 EXIT_BREACH = 4
 SAMPLE = "portfolios/ai-servers/holdings.csv --as-of 2025-01-24"
-
-
-Scenarios = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("-s", "--scenario", metavar="ID", help="A scenario; may be given more than once."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,13 +59,6 @@ def register(app: typer.Typer) -> None:
             f"  exposure score {SAMPLE}\n\n  exposure score {SAMPLE} --json"
         ),
     )(score_command)
-    app.command(
-        name="stress",
-        help=(
-            "What sanction scenarios would do to a portfolio: losers and winners.\n\nExamples:\n\n"
-            f"  exposure stress {SAMPLE} --all\n\n  exposure stress {SAMPLE} -s foundry_16nm_cut -s hbm_ban --json"
-        ),
-    )(stress_command)
     app.command(
         name="rebalance",
         help=(
@@ -127,109 +114,17 @@ def score_command(
     elif by == "evidence":
         emit(scores.issuers, chosen, output)
     elif chosen == "table":
-        for line in _talk(inputs):
+        for line in talk(inputs):
             say(line, quiet=quiet)
         typer.echo(score_table(inputs, scores.factors, limits), nl=False)
         typer.echo("\n" + bands_text(scores.bands, inputs.catalog), nl=False)
         typer.echo("\n" + concentration_text(scores.concentration, inputs.catalog), nl=False)
         if limits:
             say("counted: as the limit counts it, an unknown score at its upper end", quiet=quiet)
-        say(f"next: exposure stress {_again(holdings, inputs)} --all", quiet=quiet)
+        say(f"next: exposure stress {again(holdings, inputs)} --all", quiet=quiet)
     else:
         emit(scores.factors, chosen, output)
     return _exit_code(limits, fail_on)
-
-
-def stress_command(
-    holdings: Holdings,
-    as_of: AsOf = None,
-    scenario: Scenarios = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All scenarios of the catalogue, with the headline.")
-    ] = False,
-    shock: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            "--shock", metavar="NODE=-0.4", help="A what-if: this node loses 40% of its supply."
-        ),
-    ] = None,
-    severity: Annotated[str, typer.Option("--severity", help="low, base, high or all.")] = "base",
-    by: Annotated[str, typer.Option("--by", help="scenario or listing.")] = "scenario",
-    mandate: MandateFile = None,
-    benchmark: BenchmarkFile = None,
-    content: Content = None,
-    kind: Format = "table",
-    as_json: Json = False,
-    output: Output = None,
-    layout: LayoutFile = None,
-    master: MasterFile = None,
-    allow_rejects: AllowRejects = False,
-    max_age: MaxAge = None,
-    quiet: Quiet = False,
-) -> int:
-    """Stress a portfolio."""
-    import polars as pl
-
-    from exposure.cli.headline import headline_text
-    from exposure.pipeline import prepare
-    from exposure.scenarios.headline import headline
-    from exposure.scenarios.reading import scenario_definitions
-    from exposure.scenarios.stressing import stress
-
-    chosen = chosen_format(kind, as_json)
-    if severity not in ("low", "base", "high", "all"):
-        raise typer.BadParameter(f"--severity {severity!r} must be low, base, high or all")
-    nodes = {
-        name: parse_number(value, "--shock")
-        for name, value in parse_pairs(shock or [], "--shock").items()
-    }
-    if not (scenario or every or nodes):
-        raise typer.BadParameter(
-            "name scenarios with -s ID, or --all, or a node with --shock NODE=-0.4"
-        )
-    inputs = prepare(
-        holdings,
-        as_of=parse_date(as_of),
-        mandate=mandate,
-        benchmark=benchmark,
-        content=content,
-        layout=layout,
-        master=master,
-        allow_rejects=allow_rejects,
-        max_age=max_age,
-    )
-    catalogue = scenario_definitions(inputs.catalog)
-    wanted = list(catalogue) if every else list(scenario or [])
-    result = stress(inputs.book, inputs.catalog, wanted, node_shocks=nodes, risk=inputs.risk)
-    whole = set(catalogue) <= set(result.portfolio["scenario_id"])
-    portfolio, positions = result.portfolio, result.positions
-    if severity != "all":
-        portfolio = portfolio.filter(pl.col("severity") == severity)
-        positions = positions.filter(pl.col("severity") == severity)
-    if chosen == "json":
-        emit_json(
-            {
-                "as_of": inputs.book.as_of,
-                "portfolio": inputs.book.name,
-                "rows": portfolio.to_dicts(),
-                "positions": positions.to_dicts(),
-                "headline": headline(result, inputs.book, inputs.catalog).to_dict()
-                if whole
-                else None,
-            },
-            output,
-        )
-    elif chosen == "table" and by == "scenario":
-        for line in _talk(inputs):
-            say(line, quiet=quiet)
-        typer.echo(stress_table(inputs, portfolio), nl=False)
-        if whole:
-            found = headline(result, inputs.book, inputs.catalog)
-            typer.echo("\n" + headline_text(found, inputs.book, inputs.catalog), nl=False)
-        say(f"next: exposure rebalance {_again(holdings, inputs)}", quiet=quiet)
-    else:
-        emit(positions if by == "listing" else portfolio, chosen, output)
-    return 0
 
 
 def rebalance_command(
@@ -302,7 +197,7 @@ def rebalance_command(
     if chosen == "json":
         emit_json(plan_json(plan, inputs), output)
     elif chosen == "table":
-        for line in _talk(inputs):
+        for line in talk(inputs):
             say(line, quiet=quiet)
         typer.echo(plan_text(plan, inputs), nl=False)
     else:
@@ -342,7 +237,8 @@ def _no_plan(plan: Plan, inputs: Inputs, *, as_json: bool, output: Path | None) 
     )
 
 
-def _talk(inputs: Inputs) -> list[str]:
+def talk(inputs: Inputs) -> list[str]:
+    """Return what to say of the inputs before the answer: name, day, size, files beside, warnings."""
     book = inputs.book
     warnings = book.issues.filter(book.issues["severity"] != "info")
     lines = [
@@ -357,7 +253,8 @@ def _talk(inputs: Inputs) -> list[str]:
     return lines
 
 
-def _again(holdings: Path, inputs: Inputs) -> str:
+def again(holdings: Path, inputs: Inputs) -> str:
+    """Return the arguments that repeat the command."""
     return f"{holdings} --as-of {inputs.book.as_of.isoformat()}"
 
 

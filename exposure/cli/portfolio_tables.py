@@ -61,34 +61,6 @@ def _number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.1f}"
 
 
-def stress_table(inputs: Inputs, portfolio: pl.DataFrame) -> str:
-    """Return the scenarios as aligned text."""
-    from exposure.scenarios.reading import scenario_definitions
-
-    names = {key: item.name_zh for key, item in scenario_definitions(inputs.catalog).items()}
-    rows = [
-        ["scenario", "", "result", "lo–hi", "losers", "winners", "worst", "best", "inferred", "p"]
-    ]
-    for row in portfolio.iter_rows(named=True):
-        rows.append(
-            [
-                f"{names.get(row['scenario_id'], '')} {row['scenario_id']}",
-                row["severity"],
-                signed_percent(row["result"]),
-                ""
-                if row["result"] is None
-                else f"{signed_percent(row['result_lo'])}…{signed_percent(row['result_hi'])}",
-                "" if row["result"] is None else signed_percent(row["loss_part"]),
-                "" if row["result"] is None else signed_percent(row["gain_part"]),
-                row["worst_listing"] or "",
-                row["best_listing"] or "",
-                percent(row["inferred_weight"], 0),
-                percent(row["probability"], 0),
-            ]
-        )
-    return aligned(rows)
-
-
 def plan_text(plan: Plan, inputs: Inputs) -> str:
     """Return the plan as text: trades, limits, what binds."""
     names = dict(

@@ -70,6 +70,8 @@ class Shock:
         | scenario_id | severity | market | lost | pool | reallocated | unmet | shortage |, fractions of the market.
     paths
         | scenario_id | severity | listing_id | ret | daily_limit | limit_days | first_day | days |
+    scenarios
+        The definitions that were run, in the order of the rows.
     """
 
     as_of: date
@@ -82,6 +84,7 @@ class Shock:
     horizons: pl.DataFrame = field(default_factory=pl.DataFrame)
     markets: pl.DataFrame = field(default_factory=pl.DataFrame)
     paths: pl.DataFrame = field(default_factory=pl.DataFrame)
+    scenarios: tuple[ScenarioDefinition, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the portfolio results, ready for JSON."""
@@ -201,6 +204,7 @@ def stress(
         horizons=horizon_frame(world, keys, found.network),
         markets=market_frame(keys, found.network),
         paths=price_paths(positions, boards, load_trading_rules(catalog.root), book.as_of),
+        scenarios=tuple(chosen),
     )
 
 
