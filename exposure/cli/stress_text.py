@@ -77,7 +77,7 @@ def _scenario(
     ]  # fmt: skip
     for row in rows.sort("ret", "listing_id", nulls_last=True).iter_rows(named=True):
         table.append(_line(row, steps.get(row["issuer_id"]), paths.get(row["listing_id"]), names))
-    head = f"{item.name_zh} {item.id} · {level} · {_duration(item)}"
+    head = f"{item.name_zh} {item.id} · {level} · {_duration(item)}{_multiplier(steps)}"
     text = head + "\n" + aligned(table)
     horizons = _horizons(result.horizons.filter(key), rows, names)
     if horizons:
@@ -95,6 +95,21 @@ def _duration(item: ScenarioDefinition) -> str:
     d = item.duration_years
     span = f"{d.mid:g}" if d.lo == d.hi else f"{d.mid:g} ({d.lo:g}–{d.hi:g})"
     return f"lasts {span} years: the number that dominates the price"
+
+
+def _multiplier(steps: dict[str, dict[str, Any]]) -> str:
+    """Return what turns a year's earnings into a price: weight of the duration, and what prices hold already."""
+    if not steps:
+        return ""
+    one = next(iter(steps.values()))
+    if not one["weight"]:
+        return ""
+    ends = f"{percent(one['weight_lo'], 0)}–{percent(one['weight_hi'], 0)}"
+    new = f"{percent(1 - one['priced_hi'], 0)}–{percent(1 - one['priced_lo'], 0)}"
+    return (
+        f"\nprice = earnings × duration weight {percent(one['weight'], 0)} ({ends})"
+        f" × news {percent(1 - one['priced'], 0)} ({new}) + forced selling"
+    )
 
 
 def _line(

@@ -69,7 +69,9 @@ class Cases:
     own_price
         Issuer → signed price return from entering a list, of shape (D,).
     years, priced
-        How long it lasts, and the part that prices hold already, (lo, mid, hi), of shape (D, 3).
+        How long the cuts in the chain last, and the part that prices hold already, (lo, mid, hi), of shape (D, 3).
+    revenue_years
+        Factor → how long its change of revenue lasts, (lo, mid, hi), of shape (D, 3).
     empty
         Cases in which nothing happens, of shape (D,).
     unmodelled
@@ -86,6 +88,7 @@ class Cases:
     price: Mapping[str, Vector]
     own_price: Mapping[str, Vector]
     years: Vector
+    revenue_years: Mapping[str, Vector]
     priced: Vector
     empty: Flags
     unmodelled: Mapping[str, Flags]
@@ -171,12 +174,20 @@ def build_cases(
     builder = _Builder(happens, u)
     for number, item in enumerate(scenarios):
         builder.add(number, item, mechanisms, under, shares)
-    span = np.array([_triple(item.duration_years) for item in scenarios]).reshape(-1, 3)
+    span = np.repeat(
+        np.array([_triple(item.duration_years) for item in scenarios]).reshape(1, -1, 3),
+        happens.shape[0],
+        axis=0,
+    )
+    if years is not None:
+        span = np.repeat(years[:, :, None], 3, axis=2)
     known = np.array([_triple(item.priced or priced) for item in scenarios]).reshape(-1, 3)
-    if years is None:
-        lasting = (happens[:, :, None] * span[None]).max(axis=1, initial=0.0)
-    else:
-        lasting = np.repeat((happens * years).max(axis=1, initial=0.0)[:, None], 3, axis=1)
+
+    def longest(taking_part: Sequence[bool]) -> Vector:
+        on = happens & np.array(taking_part, dtype=np.bool_)
+        return np.asarray((on[:, :, None] * span).max(axis=1, initial=0.0))
+
+    factors = {shock.factor for item in scenarios for shock in item.revenue_shocks}
     least = np.where(happens[:, :, None], known[None], np.inf).min(axis=1, initial=np.inf)
     weeks = np.array([item.horizon_weeks for item in scenarios], dtype=np.int64)
     still = np.array([item.is_empty for item in scenarios], dtype=np.bool_)
@@ -198,7 +209,13 @@ def build_cases(
             name: np.prod([1.0 + part for part in parts], axis=0) - 1.0
             for name, parts in builder.own_price.items()
         },
-        years=lasting,
+        years=longest([_cuts_chain(item) for item in scenarios]),
+        revenue_years={
+            factor: longest(
+                [any(s.factor == factor for s in item.revenue_shocks) for item in scenarios]
+            )
+            for factor in sorted(factors)
+        },
         priced=np.where(np.isfinite(least), least, 0.0),
         empty=np.asarray(~(happens & ~still).any(axis=1), dtype=np.bool_),
         unmodelled=builder.unmodelled,
@@ -330,6 +347,10 @@ class _Builder:
 def _joined(parts: Sequence[Vector]) -> Vector:
     """Return 1 − Π(1 − part): what independent causes take together."""
     return np.asarray(1.0 - np.prod([1.0 - part for part in parts], axis=0))
+
+
+def _cuts_chain(item: ScenarioDefinition) -> bool:
+    return bool(item.node_shocks or item.listings or item.substitutions)
 
 
 def _triple(value: Range) -> Triple:

@@ -73,7 +73,7 @@ class Effects:
     earnings
         dE/E, signed.
     weight
-        ω at the short, middle and long duration.
+        ω of cuts in the chain at the short, middle and long duration; of shape (D, 3).
     fundamental
         Price return through earnings, signed.
     forced
@@ -149,11 +149,16 @@ def issuer_effects(
         gain += score[None] * np.sort(growth, axis=2) * (1.0 - loss[..., ::-1])
         known |= scored[None] & (growth[..., HI] > 0).any(axis=1, keepdims=True)
     parts["gain"] = gain[..., MID].copy()
-    revenue = revenue + gain
+    lever = np.array([item.leverage for item in facts]).reshape(-1, 3)
+    chain = np.maximum(-1.0, revenue + gain)
+    weight = _weight(cases, cases.years, assumptions)
+    revenue, fundamental = chain, _fundamental(chain, lever, weight, cases.priced, assumptions)
     for factor, size in sorted(cases.revenue.items()):
         score, scored = _scores(facts, factor)
         part = _scaled(score, size)
+        own = _weight(cases, cases.revenue_years[factor], assumptions)
         revenue = revenue + part
+        fundamental = fundamental + _fundamental(part, lever, own, cases.priced, assumptions)
         known |= scored[None] & (size != 0)[:, None]
         for name, sign in (("gain", 1.0), ("demand", -1.0)):
             parts[name] = parts.get(name, np.zeros(shape)) + sign * np.maximum(
@@ -163,11 +168,7 @@ def issuer_effects(
         [np.maximum(-1.0, revenue[..., LO]), np.maximum(-1.0, revenue[..., MID]), revenue[..., HI]],
         axis=2,
     )
-    lever = np.array([item.leverage for item in facts]).reshape(-1, 3)
-    # A shorter cut is averaged over the horizon already, so it weighs as the horizon does.
-    span = np.where(cases.years > 0, np.maximum(cases.years, cases.horizon[:, None] / 52.0), 0.0)
-    weight = duration_weights(span, assumptions.growth.mid, assumptions.discount.mid)
-    fundamental, earnings = _fundamental(revenue, lever, weight, cases.priced, assumptions)
+    earnings = _earnings(revenue, lever)
     forced = np.zeros((*shape, 3))
     for factor, size in sorted(cases.price.items()):
         score, scored = _scores(facts, factor)
@@ -262,32 +263,34 @@ def _scaled(score: Vector, size: Vector) -> Vector:
     return np.stack([ends[..., 0], middle, ends[..., 1]], axis=2)
 
 
+def _weight(cases: Cases, years: Vector, a: Assumptions) -> Vector:
+    """Return ω of shape (D, 3). A shorter cut is averaged over the horizon already, so it weighs as the horizon does."""
+    span = np.where(years > 0, np.maximum(years, cases.horizon[:, None] / 52.0), 0.0)
+    return duration_weights(span, a.growth.mid, a.discount.mid)
+
+
 def _fundamental(
     revenue: Vector, lever: Vector, weight: Vector, priced: Vector, a: Assumptions
-) -> tuple[Vector, Vector]:
-    """Return price through earnings, and earnings: harm at its largest multiplier, gain at its smallest, and back."""
+) -> Vector:
+    """Return the price through earnings: harm at its largest multiplier, gain at its smallest, and back."""
     kappa = (a.kappa.lo, a.kappa.mid, a.kappa.hi)
     scale = [
         (weight[:, k] * kappa[k] * (1.0 - priced[:, HI - k]) * a.ev_over_equity.mid)[:, None]
         for k in (LO, MID, HI)
     ]
     small, middle, large = (scale[k] * lever[None, :, k] for k in (LO, MID, HI))
+    return _by_sign(revenue, small, middle, large)
+
+
+def _earnings(revenue: Vector, lever: Vector) -> Vector:
+    return _by_sign(revenue, *(lever[None, :, k] for k in (LO, MID, HI)))
+
+
+def _by_sign(revenue: Vector, small: Vector, middle: Vector, large: Vector) -> Vector:
     low, mid, high = (revenue[..., k] for k in (LO, MID, HI))
-    price = np.stack(
-        [
-            low * np.where(low < 0, large, small),
-            mid * middle,
-            high * np.where(high > 0, large, small),
-        ],
-        axis=2,
+    ends = (
+        low * np.where(low < 0, large, small),
+        mid * middle,
+        high * np.where(high > 0, large, small),
     )
-    short, long = lever[None, :, LO], lever[None, :, HI]
-    earnings = np.stack(
-        [
-            low * np.where(low < 0, long, short),
-            mid * lever[None, :, MID],
-            high * np.where(high > 0, long, short),
-        ],
-        axis=2,
-    )
-    return price, earnings
+    return np.stack(ends, axis=2)

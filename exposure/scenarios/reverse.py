@@ -35,9 +35,10 @@ from exposure.scenarios.world import read_world
 
 ANSWERS = 3
 LARGEST_SET = 4  # scenarios that a combination holds at most
-TRIED = 40  # sets whose severities are searched, likeliest first
+SEARCHED = 8  # sets whose severities are searched one by one, likeliest first
+GRID = {1: 33, 2: 17, 3: 9, 4: 5}  # places tried for each member, by the number of members
 PLAUSIBLE = 0.01  # a combination less likely than this over the horizon isn't called plausible
-TOLERANCE = 1e-4  # of severity
+TOLERANCE = 1e-3  # of severity
 PERT = (3.0, 3.0)  # Beta of PERT(0, ½, 1)
 
 Losses = Callable[[Flags, Vector], Vector]
@@ -120,8 +121,8 @@ def reverse_stress(
 
     Notes
     -----
-    All sets of up to four scenarios are run at high severity; those that reach the loss are searched in the order of
-    their chance. A combination is kept only if every member is needed. Probability of a set:
+    All sets of up to four scenarios are run at high severity; those that reach the loss are ranked by their chance
+    and the likeliest are searched. A combination is kept only if every member is needed. Probability of a set:
     one-factor Gaussian copula.
 
     Source
@@ -209,6 +210,11 @@ def nearest_combinations(
     answers
         How many to return at most.
 
+    Notes
+    -----
+    Sets are ranked at one common severity, the likeliest are searched on a grid of severities, and the best are made as
+    mild as the target allows, one member after the other.
+
     Examples
     --------
     Losses add: the first scenario alone does it when severe, both do it when mild.
@@ -217,96 +223,85 @@ def nearest_combinations(
     ...     return (happens * u) @ np.array([0.3, 0.2])
     >>> found = nearest_combinations(losses, [(0,), (1,), (0, 1)], np.array([0.5, 0.5, 0.4]), 2, 0.21)
     >>> [(item.members, tuple(round(v, 2) for v in item.u)) for item in found]
-    [((0, 1), (0.42, 0.42)), ((0,), (0.7,))]
+    [((0, 1), (0.45, 0.38)), ((0,), (0.7,))]
     """
     full = losses(*_rows(sets, [(1.0,) * len(members) for members in sets], count))
-    able = np.flatnonzero(full >= target)
-    order = able[np.argsort(-chances[able], kind="stable")][:TRIED]
+    able = [k for k in np.flatnonzero(full >= target).tolist() if chances[k] > 0.0]
+    if not able:
+        return []
+    ranked = _by_common_severity(losses, [sets[k] for k in able], chances[able], count, target)
     found: list[Combination] = []
-    for number in order.tolist():
-        if len(found) >= answers and chances[number] <= found[answers - 1].plausibility:
-            break
-        answer = _mildest(losses, sets[number], float(chances[number]), count, target)
-        if answer is not None and answer.plausibility > 0.0:
+    for number in ranked[:SEARCHED]:
+        members, chance = sets[able[number]], float(chances[able[number]])
+        answer = _mildest(losses, members, chance, count, target)
+        if answer is not None:
             found.append(answer)
-            found.sort(key=lambda item: (-item.plausibility, item.members))
+    found.sort(key=lambda item: (-item.plausibility, item.members))
     return found[:answers]
+
+
+def _by_common_severity(
+    losses: Losses, sets: Sequence[tuple[int, ...]], chances: Vector, count: int, target: float
+) -> list[int]:
+    """Return the sets, likeliest first, when all members of one are equally severe."""
+    places = np.linspace(0.0, 1.0, 17)[:-1].tolist() + [1.0 - TOLERANCE]
+    rows = [(members, (place,) * len(members)) for members in sets for place in places]
+    lost = losses(*_rows([m for m, _ in rows], [u for _, u in rows], count))
+    reached = lost.reshape(len(sets), len(places)) >= target
+    first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(places) - 1)
+    width = np.array([len(members) for members in sets])
+    score = chances * _at_least(np.array(places)[first]) ** width
+    return np.argsort(-score, kind="stable").tolist()
 
 
 def _mildest(
     losses: Losses, members: tuple[int, ...], chance: float, count: int, target: float
 ) -> Combination | None:
-    """Return the likeliest severities of one set that reach the target; None where a member isn't needed.
-
-    First one common severity by bisection, then each member in turn as mild as the others allow, from several orders.
-    """
+    """Return the likeliest severities of one set that reach the target; None where a member isn't needed."""
+    width = len(members)
 
     def lost(many: Sequence[Sequence[float]]) -> Vector:
         return losses(*_rows([members] * len(many), many, count))
 
-    width = len(members)
-    common = _bisect(lambda places: lost([(place,) * width for place in places]), target)
-    if common is None:
+    places = np.linspace(0.0, 1.0, GRID[width])
+    places[-1] -= TOLERANCE
+    grid = list(itertools.product(places.tolist(), repeat=width))
+    score = np.array([float(np.prod(_at_least(np.array(point)))) for point in grid])
+    reached = lost(grid) >= target
+    if not reached.any():
         return None
-    starts = [(common,) * width]
-    for k in range(width if width > 1 else 0):
-        # Member k as severe as it gets, the others as mild as that allows.
-        def others(places: Sequence[float], k: int = k) -> Vector:
-            return lost([[1.0 - TOLERANCE if j == k else v for j in range(width)] for v in places])
-
-        mild = _bisect(others, target)
-        if mild is not None:
-            starts.append(tuple(1.0 - TOLERANCE if j == k else mild for j in range(width)))
-    best: tuple[float, tuple[float, ...]] | None = None
-    for start in starts:
-        u = _descend(lost, list(start), target)
-        score = float(np.prod(_at_least(np.array(u))))
-        if best is None or score > best[0]:
-            best = (score, tuple(u))
-    assert best is not None
-    u = best[1]
+    best = int(np.argmax(np.where(reached, score, -1.0)))
+    u = list(grid[best])
+    for k in sorted(range(width), key=lambda k: -u[k]):
+        u[k] = _milder(lost, u, k, target)
     if width > 1:
-        without = [
-            tuple(member for j, member in enumerate(members) if j != k) for k in range(width)
-        ]
+        without = [tuple(m for j, m in enumerate(members) if j != k) for k in range(width)]
         rest = [tuple(v for j, v in enumerate(u) if j != k) for k in range(width)]
         if (losses(*_rows(without, rest, count)) >= target).any():
             return None
-    return Combination(members, u, float(lost([u])[0]), chance * best[0])
+    score_of = float(np.prod(_at_least(np.array(u))))
+    return Combination(members, tuple(u), float(lost([u])[0]), chance * score_of)
 
 
-def _descend(
-    lost: Callable[[Sequence[Sequence[float]]], Vector], u: list[float], target: float
-) -> list[float]:
-    """Make each member in turn as mild as the target allows, largest gain in chance first."""
-    for _ in range(len(u)):
-        for k in np.argsort([-float(v) for v in u], kind="stable").tolist():
+def _milder(
+    lost: Callable[[Sequence[Sequence[float]]], Vector], u: Sequence[float], k: int, target: float
+) -> float:
+    """Return the smallest place of member k that still reaches the target, the others as they are."""
+    low, high = 0.0, u[k]
 
-            def one(places: Sequence[float], k: int = k) -> Vector:
-                return lost([[v if j == k else u[j] for j in range(len(u))] for v in places])
+    def at(places: Sequence[float]) -> Vector:
+        return lost([[v if j == k else u[j] for j in range(len(u))] for v in places])
 
-            place = _bisect(one, target)
-            if place is not None:
-                u[k] = min(u[k], place)
-    return u
-
-
-def _bisect(lost: Callable[[Sequence[float]], Vector], target: float) -> float | None:
-    """Return the smallest place in [0, 1] that reaches the target, by sixteen-fold search; None if none does."""
-    low, high = 0.0, 1.0
-    ends = lost([0.0, 1.0])
-    if ends[0] >= target:
+    if at([0.0])[0] >= target:
         return 0.0
-    if ends[1] < target:
-        return None
     while high - low > TOLERANCE:
-        places = np.linspace(low, high, 17)[1:-1]
-        reached = lost(places.tolist()) >= target
+        inner = np.linspace(low, high, 18)[1:-1]
+        reached = at(inner.tolist()) >= target
         if reached.any():
             first = int(reached.argmax())
-            low, high = (low if first == 0 else float(places[first - 1])), float(places[first])
+            low, high = (low if first == 0 else float(inner[first - 1])), float(inner[first])
         else:
-            low = float(places[-1])
+            low = float(inner[-1])
     return high
 
 
