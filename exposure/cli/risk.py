@@ -24,6 +24,8 @@ def register(app: typer.Typer) -> None:
         help=(
             "Estimate a risk snapshot from daily closes up to a day.\n\nExamples:\n\n"
             "  exposure risk estimate prices.parquet --indices indices.parquet --as-of 2025-01-24 --out risk\n\n"
+            "  exposure risk estimate prices.csv --indices indices.csv --as-of 2025-01-24 --out risk"
+            " --crisis 2024-09-18..2024-12-18\n\n"
             "Columns: prices listing_id, date, close, optional volume_shares; indices index_code, date, close."
         ),
     )(estimate_command)

@@ -159,7 +159,15 @@ def _check(model: RiskModel, shown: str, manifest: TomlFile) -> None:
         raise ContentError(
             f"{shown} does not hold together", places=places, cure="estimate the snapshot again"
         )
-    factor_root(model)
+    try:
+        factor_root(model)
+    except ContentError as fault:
+        path = f"{shown}/factor_covariance.csv"
+        raise ContentError(
+            f"{path} can't be used",
+            places=[Place(path, place.why) for place in fault.places],
+            cure=fault.cure,
+        ) from fault
 
 
 def _check_crisis(model: RiskModel, crisis: RiskModel, manifest: TomlFile) -> None:
