@@ -124,7 +124,8 @@ def _why_unread(name: str, base: ContentRoot) -> str:
     if folder in CLOSED:
         near = get_close_matches(name, siblings, n=1)
         return "is no file of the content" + (f"; did you mean {near[0]}?" if near else "")
-    is_snapshot = folder.rpartition("/")[0] == "portfolios/risk"
+    parent = folder.removesuffix("/crisis").rpartition("/")[0]
+    is_snapshot = parent == "portfolios/risk"
     if is_snapshot or any(known.endswith(f".{suffix}") for known in siblings):
         return ""
     return f"lies in a folder where no .{suffix} file is read"

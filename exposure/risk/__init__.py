@@ -14,6 +14,10 @@ Method
     so specific variance is a lower bound for names that have many. Mainland listings use the days of the market
     index. Listings elsewhere (Hong Kong) use the days common to both markets, and index returns over the same
     spans; there is no Hang Seng series, so their common local movement stays in specific variance.
+
+    The crisis model is the same estimate over the most turbulent days known on the day of the estimate, or over days
+    that the user names; which, and by what rule, stands in its manifest. The themes are made orthogonal in its own
+    days, so the two models meet in Σ = B Bᵀ + diag(D), never loading by loading.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,6 +15,7 @@ from exposure.content import find_content
 from exposure.errors import HoldingsError, Place
 from exposure.portfolios.trading_rules import TradingRules, load_trading_rules
 from exposure.risk.closes import check_settings, checked_closes
+from exposure.risk.crisis import CrisisDays, check_crisis, crisis_window
 from exposure.risk.markets import HOME, is_mainland, market_column
 from exposure.risk.model import SMALLEST_GROUP, Array, RiskModel, peers_of
 from exposure.risk.samples import (
@@ -51,6 +52,8 @@ def estimate_risk(
     min_observations: int = 120,
     rules: TradingRules | None = None,
     source: str = "",
+    crisis: CrisisDays | None = None,
+    crisis_days: int = 60,
 ) -> RiskModel:
     """Estimate a factor risk model from daily closes.                     r_i = a_i + Σ_j L_ij · f_j + e_i
 
@@ -72,19 +75,25 @@ def estimate_risk(
         Price limits; by default those of the content.
     source
         Where the prices come from, for the manifest (a name, never a path).
+    crisis
+        ``"auto"`` estimates the model a second time over the most turbulent days known (:mod:`exposure.risk.crisis`),
+        two days name the first and last close of that window; None leaves it out.
+    crisis_days
+        Returns of an automatic crisis window.
 
     Returns
     -------
     RiskModel
         Loadings by least squares, shrunk towards the cross-section by their sampling error (Vasicek 1973);
         log specific variances likewise. Variances are of a day × 242. All figures have six significant digits.
+        ``crisis`` is estimated the same way, on the same factors in the same order, made orthogonal in its own days.
 
     Raises
     ------
     HoldingsError
         If a table lacks a column, repeats a day of a listing, or leaves no name with enough returns.
     UsageError
-        If an index isn't in ``indices``.
+        If an index isn't in ``indices``, or the crisis window ends after ``as_of``.
 
     Notes
     -----
@@ -94,39 +103,82 @@ def estimate_risk(
     closes = checked_closes(prices, "listing_id", "prices", as_of)
     index_closes = checked_closes(indices, "index_code", "indices", as_of)
     check_settings(factors, index_closes, window_days, min_observations)
+    if crisis is not None:
+        check_crisis(crisis, crisis_days, factors, as_of)
     limits = load_trading_rules(find_content()) if rules is None else rules
 
     traded = closes.filter(market_column("listing_id") == HOME)
     calendar = index_table(index_closes, factors)
+    market_days = index_table(index_closes, (market,))["date"]
     if (
         traded.height
     ):  # a day on which no listing has a close is a carried-over row, not a trading day
-        calendar = calendar.filter(pl.col("date").is_in(traded["date"].unique().implode()))
-    calendar = calendar.tail(window_days + 1)
-    if calendar.height < min_observations + 1:
+        trading = traded["date"].unique().implode()
+        calendar = calendar.filter(pl.col("date").is_in(trading))
+        market_days = market_days.filter(market_days.is_in(trading))
+    window = calendar.tail(window_days + 1)
+    if window.height < min_observations + 1:
         raise HoldingsError(
-            f"the indices have {max(calendar.height - 1, 0)} common returns up to {as_of.isoformat()};"
+            f"the indices have {max(window.height - 1, 0)} common returns up to {as_of.isoformat()};"
             f" {min_observations} are needed",
             places=[Place("indices", f"needs {', '.join(factors)} on the same days")],
         )
+    settings = _Settings(as_of, factors, limits, source)
+    until = f"up to {as_of.isoformat()}"
+    model = _estimated(closes, window, min_observations, settings, until)
+    if crisis is None:
+        return model
+    estimated = model.specific.filter(pl.col("origin") == "estimated")["listing_id"].to_list()
+    chosen = crisis_window(
+        crisis,
+        crisis_days,
+        calendar,
+        market_days,
+        closes,
+        estimated,
+        (min_observations, window_days),
+    )
+    strained = _estimated(
+        closes,
+        chosen.calendar,
+        chosen.min_observations,
+        settings,
+        f"in the crisis window {chosen.span}",
+    )
+    return replace(model, crisis=replace(strained, manifest=strained.manifest | chosen.facts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What the main model and the crisis model share."""
+
+    as_of: date
+    factors: tuple[str, ...]
+    limits: TradingRules
+    source: str
+
+
+def _estimated(
+    closes: pl.DataFrame, calendar: pl.DataFrame, least: int, settings: _Settings, when: str
+) -> RiskModel:
+    """Estimate the model over the days of a calendar; ``when`` says which in a message."""
+    factors = settings.factors
     rotation = theme_rotation(simple_returns(calendar.select(factors).to_numpy()))
     f = simple_returns(calendar.select(factors).to_numpy()) @ rotation
     covariance = np.atleast_2d(np.cov(f, rowvar=False)) * DAYS_PER_YEAR
 
-    samples, excluded, gaps = listing_samples(closes, calendar, factors, rotation, limits)
-    fits = {s.listing_id: _fit(s) for s in samples if len(s.y) >= min_observations}
+    samples, excluded, gaps = listing_samples(closes, calendar, factors, rotation, settings.limits)
+    fits = {s.listing_id: _fit(s) for s in samples if len(s.y) >= least}
     if not fits:
         raise HoldingsError(
-            f"no listing has {min_observations} returns up to {as_of.isoformat()}",
+            f"no listing has {least} returns {when}",
             places=[Place("prices", f"holds {len(samples)} listings in the window")],
             cure="give longer prices, or lower min_observations",
         )
     loadings, specific = _shrunk(fits)
-    model = _model(as_of, factors, samples, loadings, specific, covariance)
-    manifest = _manifest(
-        model, calendar, factors, rotation, min_observations, excluded, gaps, source
-    )
-    return RiskModel(as_of, model.loadings, model.factor_covariance, model.specific, manifest)
+    model = _model(settings.as_of, factors, samples, loadings, specific, covariance)
+    manifest = _manifest(model, calendar, factors, rotation, least, excluded, gaps, settings.source)
+    return replace(model, manifest=manifest)
 
 
 def _fit(sample: Sample) -> _Fit:

@@ -1,8 +1,9 @@
-"""Read and write a snapshot of the risk model: three tables and a manifest."""
+"""Read and write a snapshot of the risk model: three tables and a manifest, and the same in ``crisis/``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from exposure.schemas import RiskFactorCovariance, RiskLoadings, RiskSpecific, t
 
 FOLDER = "portfolios/risk"
 FILES = ("loadings", "factor_covariance", "specific")
+MANIFEST = "manifest.toml"
+CRISIS = "crisis"  # the folder of the crisis model inside a snapshot
 
 
 def load_risk(root: ContentRoot, as_of: date) -> RiskModel | None:
@@ -52,16 +55,25 @@ def load_risk(root: ContentRoot, as_of: date) -> RiskModel | None:
 
 
 def read_risk(folder: Path, name: str | None = None) -> RiskModel:
-    """Read one snapshot folder.
+    """Read one snapshot folder, with the crisis model where it has a folder ``crisis/``.
 
     Raises
     ------
     ContentError
         With file and line: a missing file, a cell of the wrong type, a loading on an unknown risk factor, a
-        covariance that is not symmetric and positive.
+        covariance that is not symmetric and positive, a crisis model of another day or of other risk factors.
     """
     shown = name or folder.name
-    manifest = read_toml_file(folder / "manifest.toml", f"{shown}/manifest.toml")
+    model, _ = _read_one(folder, shown)
+    if not (folder / CRISIS).is_dir():
+        return model
+    crisis, manifest = _read_one(folder / CRISIS, f"{shown}/{CRISIS}")
+    _check_crisis(model, crisis, manifest)
+    return replace(model, crisis=crisis)
+
+
+def _read_one(folder: Path, shown: str) -> tuple[RiskModel, TomlFile]:
+    manifest = read_toml_file(folder / MANIFEST, f"{shown}/{MANIFEST}")
     as_of = manifest.need(manifest.data, "as_of")
     if type(as_of) is not date:
         raise manifest.error(f"{manifest.name} has no day in as_of", "as_of", "is not a day")
@@ -76,15 +88,23 @@ def read_risk(folder: Path, name: str | None = None) -> RiskModel:
         frames.append(typed_from_text(read_text_csv(folder / f"{file}.csv", path), schema, path))
     model = RiskModel(as_of, frames[0], frames[1], frames[2], dict(manifest.data))
     _check(model, shown, manifest)
-    return model
+    return model, manifest
 
 
 def write_risk(model: RiskModel, folder: str | Path) -> None:
     """Write a snapshot: three tables and ``manifest.toml``. Derived statistics only, never prices.
 
-    A file is replaced only when it is complete.
+    A file is replaced only when it is complete. The crisis model goes to ``crisis/``; one of an earlier estimate is
+    removed first, so that a snapshot never holds two models of different estimates.
     """
     target = Path(folder)
+    _remove_crisis(target / CRISIS)
+    _write_one(model, target)
+    if model.crisis is not None:
+        _write_one(model.crisis, target / CRISIS)
+
+
+def _write_one(model: RiskModel, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     texts = {
         f"{name}.csv": frame.write_csv()
@@ -92,9 +112,19 @@ def write_risk(model: RiskModel, folder: str | Path) -> None:
             FILES, (model.loadings, model.factor_covariance, model.specific), strict=True
         )
     }
-    texts["manifest.toml"] = "\n".join(_toml(model.manifest)) + "\n"
+    texts[MANIFEST] = "\n".join(_toml(model.manifest)) + "\n"
     for name, text in texts.items():
         write_text(target / name, text)
+
+
+def _remove_crisis(folder: Path) -> None:
+    """Remove the files of an earlier crisis model, and its folder if nothing else lies there."""
+    if not folder.is_dir():
+        return
+    for name in (MANIFEST, *(f"{file}.csv" for file in FILES)):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _day(name: str) -> date:
@@ -129,7 +159,37 @@ def _check(model: RiskModel, shown: str, manifest: TomlFile) -> None:
         raise ContentError(
             f"{shown} does not hold together", places=places, cure="estimate the snapshot again"
         )
-    factor_root(model)
+    try:
+        factor_root(model)
+    except ContentError as fault:
+        path = f"{shown}/factor_covariance.csv"
+        raise ContentError(
+            f"{path} can't be used",
+            places=[Place(path, place.why) for place in fault.places],
+            cure=fault.cure,
+        ) from fault
+
+
+def _check_crisis(model: RiskModel, crisis: RiskModel, manifest: TomlFile) -> None:
+    if crisis.as_of != model.as_of:
+        raise manifest.error(
+            f"{manifest.name} is of {crisis.as_of.isoformat()}, its snapshot of {model.as_of.isoformat()}",
+            "as_of",
+            "must be the day of the snapshot",
+        )
+    if crisis.factors != model.factors:
+        raise manifest.error(
+            f"{manifest.name} must name the risk factors of its snapshot in the same order",
+            "factors",
+            f"the snapshot has {', '.join(model.factors)}",
+        )
+    last = crisis.manifest.get("last_close")
+    if isinstance(last, date) and last > crisis.as_of:
+        raise manifest.error(
+            f"{manifest.name} rests on closes after {crisis.as_of.isoformat()}",
+            "last_close",
+            "is after as_of",
+        )
 
 
 def _incomplete(model: RiskModel, factors: set[str]) -> list[str]:

@@ -79,6 +79,7 @@ def test_the_wheel_has_its_content(tmp_path):
         "exposure/_bundled/factors/links/ai_servers.csv",
         "exposure/_bundled/portfolios/ai-servers/holdings.csv",
         "exposure/_bundled/portfolios/risk/2025-01-24/loadings.csv",
+        "exposure/_bundled/portfolios/risk/2025-01-24/crisis/loadings.csv",
         "exposure/_bundled/reports/layouts/weekly.toml",
         "exposure/_bundled/reports/wording/zh.toml",
     ):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from exposure.content import ContentRoot, shipped_root
 from exposure.portfolios.trading_rules import load_trading_rules
 from exposure.risk import as_matrices, estimate_risk
+from exposure.scenarios.conditional import blend_covariance
 
 pytestmark = pytest.mark.property
 
@@ -170,3 +171,59 @@ def test_the_covariance_is_positive(seed):
     b, d = as_matrices(model, [*model.listing_ids, "0992.HK"])
 
     assert np.linalg.eigvalsh(b @ b.T + np.diag(d)).min() > 0
+
+
+@FEW
+@given(seed=seeds, later=st.integers(1, 40), days=st.integers(13, 120))
+def test_the_crisis_window_knows_no_later_close(seed, later, days):
+    betas = [(1.0, 0.5, 0.1), (0.7, 0.0, 1.0), (1.5, 1.0, 0.4), (1.0, 1.0, 1.0), (0.4, 0.1, 0.0)]
+    prices, indices = generated(seed, betas, noise=0.01, later=later)
+    known = pl.col("date") <= LAST
+    ask = {"rules": RULES, "crisis": "auto", "crisis_days": days}
+
+    with_future = estimate_risk(prices, indices, LAST, **ask).crisis
+    without = estimate_risk(prices.filter(known), indices.filter(known), LAST, **ask).crisis
+
+    assert with_future is not None
+    assert without is not None
+    assert with_future.loadings.equals(without.loadings)
+    assert with_future.factor_covariance.equals(without.factor_covariance)
+    assert with_future.specific.equals(without.specific)
+    assert with_future.manifest == without.manifest
+
+
+@FEW
+@given(seed=seeds, days=st.integers(13, 120))
+def test_no_other_window_has_a_larger_realised_variance(seed, days):
+    betas = [(1.0, 0.5, 0.1), (0.7, 0.0, 1.0), (1.5, 1.0, 0.4)]
+    prices, indices = generated(seed, betas, noise=0.01)
+
+    crisis = estimate_risk(
+        prices, indices, LAST, rules=RULES, crisis="auto", crisis_days=days
+    ).crisis
+
+    assert crisis is not None
+    market = indices.filter(pl.col("index_code") == "000300").sort("date")["close"].to_numpy()
+    squares = (market[1:] / market[:-1] - 1.0) ** 2
+    largest = max(squares[i : i + days].mean() for i in range(len(squares) - days + 1))
+    assert crisis.manifest["window_days"] == days
+    assert crisis.manifest["realised_variance"] == pytest.approx(242 * largest, rel=1e-5)
+
+
+@FEW
+@given(seed=seeds, weight=st.floats(0.0, 1.0))
+def test_the_variance_of_a_book_under_the_blend_lies_between(seed, weight):
+    betas = [(1.0, 0.5, 0.1), (0.7, 0.0, 1.0), (1.5, 1.0, 0.4)]
+    prices, indices = generated(seed, betas, noise=0.01)
+    model = estimate_risk(prices, indices, LAST, rules=RULES, crisis="auto")
+    assert model.crisis is not None
+    names = model.listing_ids
+    matrices = []
+    for one in (model, model.crisis):
+        b, d = as_matrices(one, names)
+        matrices.append(b @ b.T + np.diag(d))
+    blend = blend_covariance(matrices[0], matrices[1], weight, 1.0)
+    book = np.random.default_rng(seed).normal(size=len(names))
+
+    low, high = sorted(float(book @ matrix @ book) for matrix in matrices)
+    assert low - 1e-12 <= float(book @ blend @ book) <= high + 1e-12

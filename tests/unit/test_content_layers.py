@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from exposure.content.roots import KEYS
 from exposure.errors import ContentError, UsageError
 from exposure.factors.catalog import Catalog
 from exposure.factors.scoring import score_issuers
+from exposure.risk import load_risk
 from exposure.scaffold import write_scaffold
 from exposure.scenarios.reading import load_catalog
 
@@ -324,6 +326,9 @@ def test_a_row_with_one_more_cell_is_not_the_same(mine):
         ("factors/definitions/mine.csv", "no .csv file is read"),
         ("factors/evidence/mine.xlsx", "save it as .csv"),
         ("factors/evidence/more.CSV", "save it as .csv"),
+        ("portfolios/risk/2025-02-28/crises/loadings.csv", "no .csv file is read"),
+        ("portfolios/risk/crisis/loadings.csv", "no .csv file is read"),
+        ("portfolios/risk/2025-02-28/crisis/old/loadings.csv", "no .csv file is read"),
     ],
 )
 def test_a_file_that_nothing_reads_is_refused(mine, name, says):
@@ -336,6 +341,22 @@ def test_a_file_that_nothing_reads_is_refused(mine, name, says):
     (place,) = refused.value.places
     assert place.file == f"mine/{name}"
     assert says in place.why
+
+
+def test_a_snapshot_of_the_users_own_may_hold_a_crisis_model(mine):
+    shipped = shipped_root() / "portfolios" / "risk" / "2025-01-24"
+    shutil.copytree(shipped, mine / "portfolios" / "risk" / "2025-01-24")
+    before = find_content(mine).fingerprint()
+
+    found = load_risk(find_content(mine), DAY)
+
+    assert found is not None
+    assert found.crisis is not None
+    shutil.rmtree(mine / "portfolios" / "risk" / "2025-01-24" / "crisis")
+    plain = load_risk(find_content(mine), DAY)
+    assert plain is not None
+    assert plain.crisis is None  # the shipped one belongs to the shipped snapshot
+    assert find_content(mine).fingerprint() != before
 
 
 @pytest.mark.parametrize(
