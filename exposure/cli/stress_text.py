@@ -82,6 +82,7 @@ def _scenario(
     horizons = _horizons(result.horizons.filter(key), rows, names)
     if horizons:
         text += horizons
+    text += _plausibility(result.plausibility.filter(key))
     for market in result.markets.filter(key).iter_rows(named=True):
         text += (
             f"market {market['market']}: lost {percent(market['lost'])}, customers move"
@@ -95,6 +96,25 @@ def _duration(item: ScenarioDefinition) -> str:
     d = item.duration_years
     span = f"{d.mid:g}" if d.lo == d.hi else f"{d.mid:g} ({d.lo:g}–{d.hi:g})"
     return f"lasts {span} years: the number that dominates the price"
+
+
+def _plausibility(rows: pl.DataFrame) -> str:
+    """Return how usual such returns are, with the crisis window blended in beside; never the chance of an act."""
+    for row in rows.iter_rows(named=True):
+        if row["d"] is None:
+            return ""
+        text = f"returns like these in a year: distance {row['d']:.2f}, p {percent(row['p_t'])}"
+        if row["d_blend"] is not None:
+            text += (
+                f"; with the crisis window blended in {row['d_blend']:.2f}, {percent(row['p_t_blend'])}"
+                f", and the portfolio {signed_percent(row['result_blend'])}"
+            )
+        return (
+            text
+            + ("; extreme, so names off the graph move by market beta" if row["fallback"] else "")
+            + "\n"
+        )
+    return ""
 
 
 def _multiplier(steps: dict[str, dict[str, Any]]) -> str:

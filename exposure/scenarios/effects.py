@@ -264,7 +264,7 @@ def _scaled(score: Vector, size: Vector) -> Vector:
 
 
 def _weight(cases: Cases, years: Vector, a: Assumptions) -> Vector:
-    """Return ω of shape (D, 3). A shorter cut is averaged over the horizon already, so it weighs as the horizon does."""
+    """Return ω of shape (D, 3); a shorter cut is averaged over the horizon already, so it weighs as that does."""
     span = np.where(years > 0, np.maximum(years, cases.horizon[:, None] / 52.0), 0.0)
     return duration_weights(span, a.growth.mid, a.discount.mid)
 

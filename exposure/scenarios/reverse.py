@@ -223,7 +223,7 @@ def nearest_combinations(
     ...     return (happens * u) @ np.array([0.3, 0.2])
     >>> found = nearest_combinations(losses, [(0,), (1,), (0, 1)], np.array([0.5, 0.5, 0.4]), 2, 0.21)
     >>> [(item.members, tuple(round(v, 2) for v in item.u)) for item in found]
-    [((0, 1), (0.45, 0.38)), ((0,), (0.7,))]
+    [((0, 1), (0.49, 0.31)), ((0,), (0.7,))]
     """
     full = losses(*_rows(sets, [(1.0,) * len(members) for members in sets], count))
     able = [k for k in np.flatnonzero(full >= target).tolist() if chances[k] > 0.0]
@@ -244,7 +244,7 @@ def _by_common_severity(
     losses: Losses, sets: Sequence[tuple[int, ...]], chances: Vector, count: int, target: float
 ) -> list[int]:
     """Return the sets, likeliest first, when all members of one are equally severe."""
-    places = np.linspace(0.0, 1.0, 17)[:-1].tolist() + [1.0 - TOLERANCE]
+    places = [*np.linspace(0.0, 1.0, 17)[:-1].tolist(), 1.0 - TOLERANCE]
     rows = [(members, (place,) * len(members)) for members in sets for place in places]
     lost = losses(*_rows([m for m, _ in rows], [u for _, u in rows], count))
     reached = lost.reshape(len(sets), len(places)) >= target
