@@ -6,7 +6,6 @@ happens; a confidence level; a loss is minus a return.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -51,25 +50,6 @@ class TailRisk:
 
     var: float
     cvar: float
-
-
-@dataclass(frozen=True, slots=True)
-class SampleMatrix:
-    """Draws of the future.
-
-    Parameters
-    ----------
-    returns
-        R of shape (draws, n), signed fractions, at least −1.
-    probability
-        Of each draw, of shape (draws,); sums to 1.
-    flags
-        Z of shape (draws, S): which scenarios happen.
-    """
-
-    returns: Vector
-    probability: Vector
-    flags: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,80 +302,6 @@ def cvar_discrete(loss: ArrayLike, p: ArrayLike, level: float) -> TailRisk:
     return TailRisk(float(values[weight > 0.0].min()), float(weight @ values))
 
 
-def sample_matrix(
-    p: ArrayLike,
-    severities: ArrayLike,
-    seed: int,
-    *,
-    draws: int = 10_000,
-    rho: float = 0.0,
-    noise_covariance: ArrayLike | None = None,
-    nu: float = 5.0,
-) -> SampleMatrix:
-    """Draw returns over the horizon: scenarios that happen, at a drawn severity, plus noise.
-
-    R = max(−1, Σ_s Z_s L_s(u_s) + t_ν(Σ)),  Z_s = [Φ⁻¹(p_s) ≥ √ρ f + √(1 − ρ) e_s],  u_s ~ PERT(0, ½, 1)
-
-    Parameters
-    ----------
-    p
-        Probabilities of shape (S,).
-    severities
-        Signed returns at low, base and high severity, of shape (S, 3, n). L_s(u) runs straight from
-        low (u = 0) over base (½) to high (1); one u a scenario, so all names share its severity.
-    seed
-        Of the generator; the same seed gives the same draws.
-    draws
-        Number of draws, all equally likely.
-    rho
-        Correlation of the normal scores of the scenarios, in [0, 1].
-    noise_covariance
-        Σ of shape (n, n) over the horizon; none where absent.
-    nu
-        Degrees of freedom of the noise, above 2; Σ is its covariance.
-
-    Raises
-    ------
-    ScenarioError
-        If a probability or ρ lies outside [0, 1], a return is missing, ν ≤ 2, Σ has a negative
-        eigenvalue, or no draw is asked for.
-
-    Source
-    ------
-    Methodology 3.8.
-
-    Examples
-    --------
-    A certain scenario with one severity is that scenario in each draw.
-
-    >>> out = sample_matrix([1.0, 0.0], [[[-0.2]] * 3, [[-0.5]] * 3], seed=1, draws=2)
-    >>> out.returns.tolist(), out.flags.tolist()
-    ([[-0.2], [-0.2]], [[True, False], [True, False]])
-    """
-    chance, size = _probabilities(p), np.asarray(severities, dtype=np.float64)
-    if size.ndim != 3 or size.shape[:2] != (chance.size, 3):
-        raise ValueError(f"severities must be (scenarios, 3, names), got {size.shape}")
-    _check_finite(size, "a scenario return")
-    if not 0.0 <= rho <= 1.0:
-        raise ScenarioError(f"the correlation of scenarios is {rho:g}; it must lie in [0, 1]")
-    if draws < 1:
-        raise ScenarioError(f"{draws} draws were asked for; give at least 1")
-    generator = np.random.default_rng(seed)
-    common = generator.standard_normal((draws, 1))
-    own = generator.standard_normal((draws, chance.size))
-    flags = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own <= stats.norm.ppf(chance)
-    returns = np.zeros((draws, size.shape[2]))
-    for number, (low, base, high) in enumerate(size):
-        u = pert_beta(0.0, 0.5, 1.0, draws, generator)[:, None]
-        toward_base, toward_high = np.minimum(2.0 * u, 1.0), np.maximum(2.0 * u - 1.0, 0.0)
-        drawn = low + toward_base * (base - low) + toward_high * (high - base)
-        returns += flags[:, number, None] * drawn
-    if noise_covariance is not None:
-        covariance = np.asarray(noise_covariance, dtype=np.float64)
-        returns += _student_noise(covariance, returns.shape, nu, generator)
-    return SampleMatrix(np.maximum(returns, -1.0), np.full(draws, 1.0 / draws), flags)
-
-
 def draw_durations(
     lo: float, mid: float, hi: float, draws: int, rng: np.random.Generator
 ) -> Vector:
@@ -464,41 +370,6 @@ def draw_scenarios(
         [pert_beta(float(lo), float(mid), float(hi), draws, rng) for lo, mid, hi in sizes]
     ).reshape(draws, chance.size)
     return ScenarioDraws(flags, np.where(flags, severity, 0.0), np.full(draws, 1.0 / draws))
-
-
-def sample_returns(
-    sample: ScenarioDraws,
-    engine: Callable[[Vector], Vector],
-    *,
-    noise: ArrayLike | None = None,
-) -> SampleMatrix:
-    """Run the scenario engine for every draw and add the horizon's ordinary noise.
-
-    Parameters
-    ----------
-    sample
-        From :func:`draw_scenarios`.
-    engine
-        Severities of shape (S,) → returns of shape (n,). It combines node shocks before it
-        propagates, so scenario losses are never added here. Each distinct row runs once.
-    noise
-        Returns of shape (draws, n) to add, see :func:`draw_noise`.
-
-    Examples
-    --------
-    >>> drawn = draw_scenarios([1.0], [[0.5, 0.5, 0.5]], 2, seed=7)
-    >>> sample_returns(drawn, lambda s: np.array([-0.4 * s[0]])).returns.tolist()
-    [[-0.2], [-0.2]]
-    """
-    distinct, at = np.unique(sample.severity, axis=0, return_inverse=True)
-    run = np.array([np.asarray(engine(row), dtype=np.float64) for row in distinct])
-    returns = run[at.reshape(-1)]
-    if noise is not None:
-        extra = np.asarray(noise, dtype=np.float64)
-        if extra.shape != returns.shape:
-            raise ValueError(f"noise must have shape {returns.shape}, got {extra.shape}")
-        returns = returns + extra
-    return SampleMatrix(np.maximum(-1.0, returns), sample.probability, sample.flags)
 
 
 def draw_noise(
@@ -650,24 +521,6 @@ def _tail_weights(loss: Vector, p: Vector, level: float) -> Vector:
     share = np.divide(used, mass, out=np.zeros_like(mass), where=mass > 0.0)
     weight = p * share[member]
     return np.asarray(weight / weight.sum(), dtype=np.float64)
-
-
-def _student_noise(
-    covariance: Vector, shape: tuple[int, ...], nu: float, generator: np.random.Generator
-) -> Vector:
-    if covariance.shape != (shape[1], shape[1]):
-        raise ValueError(f"noise_covariance must be square of {shape[1]}, got {covariance.shape}")
-    _check_finite(covariance, "a covariance")
-    if not nu > 2.0:
-        raise ScenarioError(
-            f"a t with {nu:g} degrees of freedom has no covariance; give more than 2"
-        )
-    eigenvalues, vectors = np.linalg.eigh(covariance)
-    if eigenvalues[0] < -1e-10 * max(float(eigenvalues[-1]), 0.0):
-        raise ScenarioError("the covariance of the noise has a negative eigenvalue")
-    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    mixing = np.sqrt((nu - 2.0) / generator.chisquare(nu, (shape[0], 1)))
-    return np.asarray(mixing * (generator.standard_normal(shape) @ root.T), dtype=np.float64)
 
 
 def _probabilities(p: ArrayLike) -> Vector:

@@ -9,7 +9,6 @@ Symbols
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,61 +183,6 @@ def fill_many(size: ArrayLike, headroom: ArrayLike, pool: ArrayLike) -> Vector:
     )
     shared = np.minimum(v * spare, np.where(np.isfinite(chosen), chosen, 0.0) * v)
     return np.asarray(np.where(np.isfinite(chosen), np.maximum(0.0, shared), v * spare))
-
-
-def ramped_rate(reallocation_rate: float, week: int, qualification_weeks: float) -> float:
-    """Part of lost supply that customers have requalified by a week.
-
-    η(t) = η min(1, (t - 1) / weeks)
-
-    Examples
-    --------
-    >>> ramped_rate(0.6, 14, 26)
-    0.3
-    """
-    if qualification_weeks <= 0:
-        return reallocation_rate
-    return reallocation_rate * min(1.0, max(0.0, (week - 1) / qualification_weeks))
-
-
-def combine_shocks(shocks: ArrayLike, causes: Sequence[str]) -> Vector:
-    """Combine cuts of several scenarios into one cut per node, before anything propagates.
-
-    ψ = 1 - Π_c (1 - max_{s of cause c} ψ_s)
-
-    Parameters
-    ----------
-    shocks
-        Cuts of shape (n_shocks, n_nodes) or (n_shocks,), in [0, 1].
-    causes
-        What physically cuts the supply, one text per shock: equal texts are one and the same cut.
-
-    Returns
-    -------
-    numpy.ndarray
-        ψ in [0, 1], of shape (n_nodes,), or a scalar array for one node.
-
-    Raises
-    ------
-    ScenarioError
-        If a cut lies outside [0, 1].
-
-    Examples
-    --------
-    Two rules against the same foundry are one cut; an earthquake is another.
-
-    >>> combine_shocks([0.5, 0.8, 0.5], ["export rule", "export rule", "earthquake"]).item()
-    0.9
-    """
-    cuts = np.asarray(shocks, dtype=np.float64)
-    if len(causes) != cuts.shape[0]:
-        raise ValueError(f"causes must name {cuts.shape[0]} shocks, got {len(causes)}")
-    _check_unit(cuts, "a cut")
-    kept = np.ones(cuts.shape[1:])
-    for cause in dict.fromkeys(causes):
-        same = np.array([name == cause for name in causes])
-        kept = kept * (1.0 - cuts[same].max(axis=0))
-    return np.asarray(1.0 - kept, dtype=np.float64)
 
 
 def _fill(size: Vector, headroom: Vector, pool: float) -> Vector:

@@ -54,16 +54,6 @@ class PriceBridge:
 
 
 @dataclass(frozen=True, slots=True)
-class PriceInterval:
-    """Price return over intervals of every input: worst, best point and best."""
-
-    lo: float
-    mid: float
-    hi: float
-    wiped_out: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ForcedSelling:
     """What an investor ban does through the order book, apart from fundamentals.
 
@@ -79,7 +69,7 @@ class ForcedSelling:
     price: Vector
 
 
-def duration_weight(years: float, growth: float, discount: float) -> float:
+def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector:
     """Share of a company's value that its first years make up.
 
     ω = 1 - ((1 + g) / (1 + r))^T
@@ -87,7 +77,7 @@ def duration_weight(years: float, growth: float, discount: float) -> float:
     Parameters
     ----------
     years
-        T ≥ 0; ``inf`` or a very large number for a permanent change.
+        T ≥ 0, of any shape; ``inf`` or a very large number for a permanent change.
     growth, discount
         g and r per year, -1 < g < r.
 
@@ -99,23 +89,6 @@ def duration_weight(years: float, growth: float, discount: float) -> float:
     Source
     ------
     Gordon growth formula, difference of two perpetuities.
-
-    Examples
-    --------
-    >>> round(duration_weight(1, 0.04, 0.10), 6), duration_weight(1e9, 0.04, 0.10)
-    (0.054545, 1.0)
-    """
-    if not years >= 0:
-        raise ScenarioError(f"a duration of {years:g} years isn't possible")
-    if not -1.0 < growth < discount:
-        raise ScenarioError(
-            f"growth {growth:g} must lie above -1 and below the discount rate {discount:g}"
-        )
-    return float(1.0 - ((1.0 + growth) / (1.0 + discount)) ** years)
-
-
-def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector:
-    """Return ω of many durations; see :func:`duration_weight`.
 
     Examples
     --------
@@ -153,7 +126,7 @@ def price_bridge(
     revenue_change, contribution_margin, ebit_margin
         dR, CM, EM, fractions.
     growth, discount, years
-        g, r per year and T; see :func:`duration_weight`.
+        g, r per year and T; see :func:`duration_weights`.
     ev_over_equity, kappa
         Multipliers, ≥ 0.
     priced
@@ -209,94 +182,6 @@ def price_bridge(
     duration = 1.0 - ((1.0 + g) / (1.0 + r)) ** T
     price = np.maximum(PRICE_FLOOR, duration * earnings * ev * k * (1.0 - p))
     return PriceBridge(leverage, earnings, duration, price, (em < THIN_MARGIN) & (dR < 0))
-
-
-Interval = tuple[float, float, float]
-
-
-def price_interval(
-    revenue_change: Interval,
-    contribution_margin: Interval,
-    ebit_margin: Interval,
-    *,
-    years: Interval,
-    growth: float,
-    discount: float,
-    ev_over_equity: float = 1.0,
-    kappa: Interval = (1.0, 1.0, 1.0),
-    priced: Interval = (0.0, 0.0, 0.0),
-    margin_floor: float = THIN_MARGIN,
-) -> PriceInterval:
-    """Price return over intervals of revenue, margins, duration, reaction and surprise.
-
-    A loss is worst at its largest multiplier, a gain is best at it.
-
-    Parameters
-    ----------
-    revenue_change, contribution_margin, ebit_margin, years, kappa, priced
-        (lo, mid, hi) of each, lo ≤ mid ≤ hi.
-    growth, discount, ev_over_equity
-        As in :func:`price_bridge`.
-    margin_floor
-        Smallest EBIT margin used for gains and for the mid, so that a near-zero margin doesn't
-        print a fabulous gain. Losses use the margin as it is: at zero or below, lo is -1.
-
-    Returns
-    -------
-    PriceInterval
-
-    Raises
-    ------
-    ScenarioError
-        As in :func:`price_bridge`, or if an interval is upside down.
-
-    Examples
-    --------
-    >>> p = price_interval(
-    ...     (-0.1, -0.1, -0.1), (0.24, 0.24, 0.24), (0.06, 0.06, 0.06),
-    ...     years=(1, 2, 5), growth=0.04, discount=0.1,
-    ... )
-    >>> round(p.lo, 4), round(p.mid, 4), round(p.hi, 4)
-    (-0.0978, -0.0424, -0.0218)
-    """
-    named = {
-        "revenue change": revenue_change,
-        "contribution margin": contribution_margin,
-        "EBIT margin": ebit_margin,
-        "years": years,
-        "kappa": kappa,
-        "priced": priced,
-    }
-    for what, (low, middle, high) in named.items():
-        if not low <= middle <= high:
-            raise ScenarioError(
-                f"{what} isn't ordered lo ≤ mid ≤ hi: {low:g}, {middle:g}, {high:g}"
-            )
-    if contribution_margin[0] < 0:
-        raise ScenarioError("a negative contribution margin has no operating leverage")
-
-    def multiplier(cm: float, em: float, T: float, k: float, p: float) -> float:
-        if em <= 0:
-            return float("inf")
-        bridge = price_bridge(
-            1.0, cm, em, growth=growth, discount=discount, years=T,
-            ev_over_equity=ev_over_equity, kappa=k, priced=p,
-        )  # fmt: skip
-        return float(bridge.price)
-
-    floored = [max(margin_floor, margin) for margin in ebit_margin]
-    small = multiplier(contribution_margin[0], floored[2], years[0], kappa[0], priced[2])
-    middle = multiplier(contribution_margin[1], floored[1], years[1], kappa[1], priced[1])
-    gain = multiplier(contribution_margin[2], floored[0], years[2], kappa[2], priced[0])
-    loss = multiplier(contribution_margin[2], ebit_margin[0], years[2], kappa[2], priced[0])
-    lo = revenue_change[0] * (loss if revenue_change[0] < 0 else small)
-    hi = revenue_change[2] * (gain if revenue_change[2] > 0 else small)
-    return PriceInterval(
-        max(PRICE_FLOOR, lo),
-        max(PRICE_FLOOR, revenue_change[1] * middle),
-        max(PRICE_FLOOR, hi),
-        wiped_out=ebit_margin[1] < THIN_MARGIN and revenue_change[1] < 0,
-    )
 
 
 def forced_selling(

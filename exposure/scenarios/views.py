@@ -147,19 +147,6 @@ def partition_views(prior: ArrayLike, group: ArrayLike, views: Mapping[int, floa
     return _posterior(p * factor, p)
 
 
-def probability_view(flags: ArrayLike, probability: float) -> tuple[Vector, float]:
-    """Return a view row and value: these draws together have this probability.
-
-    Examples
-    --------
-    >>> probability_view([True, False], 0.3)
-    (array([1., 0.]), 0.3)
-    """
-    if not 0 <= probability <= 1:
-        raise ScenarioError(f"a probability of {probability:g} isn't possible")
-    return np.asarray(flags, dtype=np.float64), probability
-
-
 def entropy_pooling(
     prior: ArrayLike,
     A: ArrayLike,

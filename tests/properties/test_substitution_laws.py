@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exposure.scenarios.substitution import clear_markets, combine_shocks, ramped_rate, waterfill
+from exposure.scenarios.substitution import clear_markets, waterfill
 
 pytestmark = pytest.mark.property
 
@@ -118,39 +118,3 @@ def test_markets_are_cleared_apart(first, second):
     alone = [waterfill(*first), waterfill(*second)]
     assert gain == pytest.approx(np.concatenate([out.gain for out in alone]))
     assert shortage == pytest.approx([out.shortage for out in alone])
-
-
-@LAWS
-@given(
-    st.lists(st.tuples(cuts, st.sampled_from("abc")), min_size=1, max_size=6),
-    st.randoms(use_true_random=False),
-)
-def test_combined_cuts_stay_cuts(shocks, random):
-    size = [cut for cut, _ in shocks]
-    cause = [name for _, name in shocks]
-
-    psi = float(combine_shocks(size, cause))
-
-    assert max(size) - 1e-12 <= psi <= 1.0
-    assert psi <= sum(size) + 1e-12
-    random.shuffle(shocks)
-    again = float(combine_shocks([cut for cut, _ in shocks], [name for _, name in shocks]))
-    assert again == pytest.approx(psi, abs=1e-12)
-
-
-@LAWS
-@given(st.lists(cuts, min_size=1, max_size=6))
-def test_one_cause_counts_once_and_several_as_independent(size):
-    same = float(combine_shocks(size, ["rule"] * len(size)))
-    apart = float(combine_shocks(size, [str(k) for k in range(len(size))]))
-
-    assert same == pytest.approx(max(size), abs=1e-12)
-    assert apart == pytest.approx(1 - np.prod([1 - cut for cut in size]), abs=1e-12)
-
-
-@LAWS
-@given(fractions, st.integers(1, 200), st.floats(0.0, 104.0))
-def test_a_ramp_never_passes_its_end_nor_turns_back(rate, week, weeks):
-    now, later = ramped_rate(rate, week, weeks), ramped_rate(rate, week + 1, weeks)
-
-    assert 0.0 <= now <= later <= rate

@@ -15,8 +15,6 @@ from exposure.scenarios.distribution import (
     draw_scenarios,
     expected_loss,
     gaussian_copula_joint,
-    sample_matrix,
-    sample_returns,
     scenario_mixture,
     tail_attribution,
     tail_contributions,
@@ -171,16 +169,6 @@ def test_a_level_outside_is_refused(level):
         (lambda: scenario_mixture([1.2], [[0.1]]), "a probability is 1.2"),
         (lambda: scenario_mixture([0.2], [[float("nan")]]), "missing"),
         (lambda: pert_beta(0.5, 0.4, 0.6, 1, np.random.default_rng(1)), "in order"),
-        (lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, rho=-0.1), "correlation"),
-        (lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, draws=0), "draws"),
-        (
-            lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, noise_covariance=[[1.0]], nu=2.0),
-            "freedom",
-        ),
-        (
-            lambda: sample_matrix([0.1], np.zeros((1, 3, 1)), 1, noise_covariance=[[-1.0]]),
-            "negative",
-        ),
     ],
 )
 def test_what_is_no_distribution_is_refused(call, words):
@@ -197,68 +185,10 @@ def test_pert_has_its_mean_and_range():
     assert pert_beta(0.3, 0.3, 0.3, 2, np.random.default_rng(5)).tolist() == [0.3, 0.3]
 
 
-def severities(scale=1.0):
-    base = scale * np.array(L)
-    return np.stack([0.5 * base, base, 1.5 * base], axis=1)
-
-
-def test_draws_have_the_moments_of_the_mixture():
-    """Symmetric severities keep the mean of the mixture."""
-    out = sample_matrix(P, severities(), 11, draws=200_000)
-
-    assert out.flags.mean(axis=0) == pytest.approx(P, abs=4e-3)
-    assert out.returns.mean(axis=0) == pytest.approx([-0.08, -0.036], abs=2e-3)
-    assert out.probability.sum() == pytest.approx(1.0)
-    assert (out.returns[~out.flags.any(axis=1)] == 0.0).all()
-
-
 def test_draws_follow_the_copula():
-    out = sample_matrix([0.3, 0.2], severities()[:2], 11, draws=200_000, rho=0.5)
+    out = draw_scenarios([0.3, 0.2], [[0, 0.5, 1]] * 2, 200_000, seed=11, rho=0.5)
 
     assert out.flags.all(axis=1).mean() == pytest.approx(0.115247, abs=3e-3)
-
-
-def test_one_severity_holds_for_all_names_of_a_scenario():
-    out = sample_matrix([1.0], [[[-0.1, -0.2], [-0.2, -0.4], [-0.3, -0.6]]], 2, draws=50)
-
-    assert out.returns[:, 1] == pytest.approx(2 * out.returns[:, 0])
-    assert out.returns[:, 0].min() >= -0.3
-    assert out.returns[:, 0].max() <= -0.1
-
-
-def test_the_seed_decides_the_draws():
-    first, again, other = (sample_matrix(P, severities(), seed, draws=100) for seed in (1, 1, 2))
-
-    assert np.array_equal(first.returns, again.returns)
-    assert not np.array_equal(first.returns, other.returns)
-
-
-def test_noise_has_its_covariance_and_no_return_falls_below_nothing():
-    covariance = np.array([[0.010, 0.004], [0.004, 0.0025]])
-    out = sample_matrix(
-        [0.0], np.zeros((1, 3, 2)), 4, draws=400_000, noise_covariance=covariance, nu=8.0
-    )
-    crash = sample_matrix(
-        [1.0], np.full((1, 3, 2), -0.99), 4, draws=100, noise_covariance=covariance
-    )
-
-    assert np.cov(out.returns.T) == pytest.approx(covariance, rel=0.03)
-    assert crash.returns.min() == -1.0
-
-
-def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match="one row a scenario"):
-        scenario_mixture(P, [[0.1]])
-    with pytest.raises(ValueError, match="scenarios, 3, names"):
-        sample_matrix(P, np.zeros((3, 2, 1)), 1)
-    with pytest.raises(ValueError, match="differ in shape"):
-        cvar_discrete([0.1, 0.2], [1.0], 0.9)
-    with pytest.raises(ValueError, match="one row a draw"):
-        tail_attribution([0.1], [1.0], [[1], [0]], 0.9)
-    with pytest.raises(ValueError, match="square"):
-        sample_matrix([0.1], np.zeros((1, 3, 2)), 1, noise_covariance=[[1.0]])
-    with pytest.raises(ValueError, match="at least one"):
-        scenario_mixture([], np.zeros((0, 1)))
 
 
 def test_tail_contributions_add_to_the_cvar():
@@ -290,37 +220,11 @@ def test_durations_have_their_median_and_range():
 SEVERITIES = [[0.5, 1.0, 1.5]] * 3
 
 
-def test_the_engine_run_on_draws_has_the_moments_of_the_mixture():
-    """Symmetric severities keep the mean of the mixture."""
-    sample = draw_scenarios(P, SEVERITIES, 20_000, seed=11)
-    out = sample_returns(sample, lambda severity: severity @ np.array(L))
-
-    assert sample.flags.mean(axis=0) == pytest.approx(P, abs=0.012)
-    assert out.returns.mean(axis=0) == pytest.approx([-0.08, -0.036], abs=4e-3)
-    assert out.probability.sum() == pytest.approx(1.0)
-    assert (out.returns[~out.flags.any(axis=1)] == 0.0).all()
-    assert ((sample.severity > 0) == sample.flags).all()
-
-
 def test_the_seed_decides_the_scenarios():
     first, again, other = (draw_scenarios(P, SEVERITIES, 100, seed=seed) for seed in (1, 1, 2))
 
     assert np.array_equal(first.severity, again.severity)
     assert not np.array_equal(first.severity, other.severity)
-
-
-def test_equal_draws_run_the_engine_once():
-    runs = []
-
-    def engine(severity):
-        runs.append(severity)
-        return -0.1 * severity
-
-    sample = draw_scenarios([0.5], [[0.4, 0.4, 0.4]], 500, seed=3)
-    out = sample_returns(sample, engine)
-
-    assert len(runs) == 2
-    assert out.returns[:, 0] == pytest.approx(np.where(sample.flags[:, 0], -0.04, 0.0))
 
 
 def test_factor_noise_has_its_covariance_and_fat_tails():
@@ -332,10 +236,6 @@ def test_factor_noise_has_its_covariance_and_fat_tails():
     assert np.cov(noise.T) == pytest.approx(covariance, rel=0.03)
     assert np.cov(normal.T) == pytest.approx(covariance, rel=0.03)
     assert stats.kurtosis(noise[:, 0]) > stats.kurtosis(normal[:, 0]) + 0.5
-
-    sample = draw_scenarios([1.0], [[1.0, 1.0, 1.0]], 100, seed=4)
-    crash = sample_returns(sample, lambda s: np.full(2, -0.99), noise=noise[:100])
-    assert crash.returns.min() == -1.0
 
 
 @pytest.mark.parametrize(
@@ -353,8 +253,16 @@ def test_impossible_draws_are_refused(call, words):
 
 
 def test_draws_of_wrong_shape_are_refused():
-    sample = draw_scenarios([1.0], [[1.0, 1.0, 1.0]], 2, seed=4)
     with pytest.raises(ValueError, match="severities must have shape"):
         draw_scenarios(P, np.zeros((3, 2)), 1, seed=1)
-    with pytest.raises(ValueError, match="noise must have shape"):
-        sample_returns(sample, lambda s: np.zeros(2), noise=np.zeros((1, 2)))
+
+
+def test_an_escalation_makes_easing_less_likely():
+    out = draw_scenarios(
+        [0.4, 0.3, 0.3], [[0, 0.5, 1]] * 3, 100_000, seed=3, rho=0.6, signs=[1, -1, 0]
+    )
+    rises, eases, apart = out.flags.T
+
+    assert out.flags.mean(axis=0) == pytest.approx([0.4, 0.3, 0.3], abs=6e-3)
+    assert eases[rises].mean() < 0.15
+    assert apart[rises].mean() == pytest.approx(0.3, abs=0.01)

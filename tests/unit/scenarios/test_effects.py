@@ -4,6 +4,7 @@ import pytest
 
 from exposure.scenarios.definitions import (
     Assumptions,
+    NodeShock,
     PriceEffect,
     Range,
     RevenueShock,
@@ -11,7 +12,7 @@ from exposure.scenarios.definitions import (
     Severity,
 )
 from exposure.scenarios.effects import IssuerFacts
-from exposure.scenarios.valuation import duration_weight
+from exposure.scenarios.valuation import duration_weights
 from tests.scenario_worlds import one_effect
 
 
@@ -48,6 +49,7 @@ def scenario(**other):
         "horizon_weeks": 52,
         "duration_years": Range(1.0, 5.0, 10.0, "test"),
         "probability": None,
+        "node_shocks": (NodeShock("elsewhere", Severity(0.1, 0.1, 0.1), "test", "test"),),
     }
     return ScenarioDefinition(**(base | other))
 
@@ -149,7 +151,7 @@ def test_a_thin_margin_is_wiped_out_by_any_loss():
 
 
 def test_longer_cuts_weigh_more():
-    weights = [duration_weight(years, 0.04, 0.10) for years in (0, 1, 5, 50)]
+    weights = duration_weights([0, 1, 5, 50], 0.04, 0.10).tolist()
 
     assert weights[0] == 0.0
     assert weights == sorted(weights)

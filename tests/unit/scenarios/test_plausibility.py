@@ -6,9 +6,7 @@ import pytest
 from exposure.errors import ScenarioError
 from exposure.scenarios.plausibility import (
     euler_volatility,
-    reverse_policy,
     reverse_stress,
-    severity_for_loss,
     worst_case,
 )
 
@@ -95,30 +93,3 @@ def test_a_missing_loss_and_wrong_shapes_are_refused():
         reverse_stress(MU, SIGMA, W, float("nan"))
     with pytest.raises(ValueError, match="don't fit"):
         euler_volatility(SIGMA, [1.0])
-
-
-def test_the_severity_that_costs_a_loss():
-    assert severity_for_loss(lambda s: 0.4 * s**2, 0.1) == pytest.approx(0.5, abs=1e-8)
-    assert severity_for_loss(lambda s: 0.1 + s, 0.1) == 0.0
-    assert severity_for_loss(lambda s: 0.4 * s, 0.5) is None
-
-
-def test_the_nearest_policies_hold_the_loss_best_first():
-    found = reverse_policy(
-        lambda s: max(0.3 * s[0], 0.3 * s[1]),
-        lambda s: -float(s @ (s * [1.0, 2.0])),
-        2,
-        0.15,
-        seed=1,
-    )
-
-    assert found[0].severities == pytest.approx([0.5, 0.0], abs=1e-3)
-    assert all(answer.loss >= 0.15 - 1e-9 for answer in found)
-    densities = [answer.log_density for answer in found]
-    assert densities == sorted(densities, reverse=True)
-
-
-def test_a_loss_that_no_policy_reaches_has_no_answer():
-    assert reverse_policy(lambda s: 0.1 * float(s.sum()), lambda s: 0.0, 2, 0.5, seed=1) == ()
-    with pytest.raises(ScenarioError, match="no scenario"):
-        reverse_policy(lambda s: 0.0, lambda s: 0.0, 0, 0.5, seed=1)

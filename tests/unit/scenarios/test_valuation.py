@@ -7,10 +7,9 @@ import pytest
 
 from exposure.errors import ScenarioError
 from exposure.scenarios.valuation import (
-    duration_weight,
+    duration_weights,
     forced_selling,
     price_bridge,
-    price_interval,
 )
 
 # dR, contribution margin, EBIT margin, growth, discount, years, EV/Eq -> leverage, earnings, weight, price
@@ -37,7 +36,7 @@ def test_the_published_bridge(case):
 
     found = [out.leverage.item(), out.earnings.item(), out.duration.item(), out.price.item()]
     assert found == pytest.approx(expected, abs=1e-9)
-    assert duration_weight(years, growth, discount) == pytest.approx(expected[2], abs=1e-9)
+    assert duration_weights(years, growth, discount) == pytest.approx(expected[2], abs=1e-9)
 
 
 def test_the_bridge_takes_arrays():
@@ -48,7 +47,7 @@ def test_the_bridge_takes_arrays():
 
 
 def test_longer_cuts_weigh_more():
-    weights = [duration_weight(years, 0.04, 0.1) for years in (0.0, 1.0, 5.0, 50.0, math.inf)]
+    weights = duration_weights([0.0, 1.0, 5.0, 50.0, math.inf], 0.04, 0.1).tolist()
 
     assert weights[0] == 0.0
     assert weights == sorted(weights)
@@ -97,61 +96,7 @@ def test_an_impossible_bridge_is_refused(other, words):
 )
 def test_an_impossible_weight_is_refused(arguments):
     with pytest.raises(ScenarioError):
-        duration_weight(*arguments)
-
-
-def interval(revenue, cm=(0.2, 0.24, 0.3), em=(0.05, 0.06, 0.08), **other):
-    base = {"years": (1, 2, 5), "growth": 0.04, "discount": 0.1, "kappa": (0.5, 1.0, 1.5)}
-    return price_interval(revenue, cm, em, **(base | {"priced": (0.0, 0.0, 0.5)} | other))
-
-
-@pytest.mark.parametrize("revenue", [(-0.3, -0.1, -0.05), (-0.2, 0.0, 0.1), (0.05, 0.1, 0.2)])
-def test_the_interval_holds_every_point_inside(revenue):
-    out = interval(revenue)
-    rng = np.random.default_rng(7)
-
-    def draw(ends):
-        return rng.uniform(ends[0], ends[2], 2000)
-
-    points = price_bridge(
-        draw(revenue),
-        draw((0.2, 0.24, 0.3)),
-        draw((0.05, 0.06, 0.08)),
-        growth=0.04,
-        discount=0.1,
-        years=draw((1, 2, 5)),
-        kappa=draw((0.5, 1.0, 1.5)),
-        priced=draw((0.0, 0.0, 0.5)),
-    )
-
-    assert out.lo <= points.price.min()
-    assert points.price.max() <= out.hi
-    assert out.lo <= out.mid <= out.hi
-
-
-def test_an_interval_of_points_is_the_bridge():
-    out = interval(
-        (-0.1,) * 3, (0.24,) * 3, (0.06,) * 3, years=(2,) * 3, kappa=(1,) * 3, priced=(0,) * 3
-    )
-
-    assert (out.lo, out.mid, out.hi) == pytest.approx((bridge().price.item(),) * 3)
-
-
-def test_a_margin_that_may_be_nothing_can_lose_all_but_wins_no_fable():
-    loss = interval((-0.1, -0.1, -0.1), em=(0.0, 0.01, 0.08))
-    gain = interval((0.1, 0.1, 0.1), em=(0.0, 0.01, 0.08))
-
-    assert loss.lo == -1.0
-    assert loss.wiped_out
-    assert math.isfinite(gain.hi)
-    assert not gain.wiped_out
-
-
-def test_intervals_upside_down_are_refused():
-    with pytest.raises(ScenarioError, match="ordered"):
-        interval((0.1, 0.0, -0.1))
-    with pytest.raises(ScenarioError, match="negative contribution"):
-        interval((-0.1, 0.0, 0.1), cm=(-0.1, 0.2, 0.3))
+        duration_weights(*arguments)
 
 
 def test_forced_selling_by_hand():

@@ -9,7 +9,6 @@ from exposure.scenarios.views import (
     effective_scenarios,
     entropy_pooling,
     partition_views,
-    probability_view,
     relative_entropy,
 )
 
@@ -163,18 +162,6 @@ def test_wrong_shapes_and_missing_numbers_are_refused():
         effective_scenarios([[1.0]])
     with pytest.raises(ScenarioError, match="missing"):
         entropy_pooling([0.5, 0.5], [[0.0, float("nan")]], [0.5])
-
-
-def test_a_probability_view_is_the_partition_form():
-    row, value = probability_view([False, True, True, False, False], 0.45)
-
-    by_flag = entropy_pooling(PRIOR, [row], [value])
-
-    assert by_flag.probability == pytest.approx(
-        partition_views(PRIOR, GROUP, {1: 0.45}).probability
-    )
-    with pytest.raises(ScenarioError, match="possible"):
-        probability_view([True], 1.5)
 
 
 def test_a_limit_binds_only_where_it_is_broken():
