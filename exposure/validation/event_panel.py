@@ -80,7 +80,7 @@ class ReturnPanel:
 
 
 def read_closes(paths: Iterable[str | Path], key: str = "listing_id") -> pl.DataFrame:
-    """Read daily closes from CSV or parquet files, whatever the vendor calls the columns.
+    r"""Read daily closes from CSV or parquet files, whatever the vendor calls the columns.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def read_closes(paths: Iterable[str | Path], key: str = "listing_id") -> pl.Data
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "week.csv")
-    ...     _ = file.write_text("wind_code,date,close\\n000977.SZ,2024-12-02,50.1\\n")
+    ...     _ = file.write_text("wind_code,date,close\n000977.SZ,2024-12-02,50.1\n")
     ...     read_closes([file]).rows()
     [('000977.SZ', datetime.date(2024, 12, 2), 50.1)]
     """
