@@ -191,6 +191,7 @@ def run_event_study(
     say(f"{len(panel.names)} names, {len(panel.days)} days to {panel.days[-1].isoformat()}")
     kept, skipped = _inside(rules, panel)
     frame = _Frame.of(rules, panel, [at for _, at in kept])
+    kept, thin = _with_names(rules, frame, kept)
     placed: list[_Placed] = []
     industries = industries_of(catalog, panel.names, rules.industries)
     for event, at in kept:
@@ -221,7 +222,7 @@ def run_event_study(
             "placebo_days": int(frame.eligible.size),
             "draws": rules.draws,
         },
-        skipped,
+        skipped + thin,
     )
 
 
@@ -307,6 +308,27 @@ def _inside(
             f" {rules.estimation.minimum_days} estimation days before it"
         )
     return kept, tuple(skipped)
+
+
+def _with_names(
+    rules: Protocol, frame: _Frame, events: Sequence[tuple[RegisteredEvent, int]]
+) -> tuple[list[tuple[RegisteredEvent, int]], tuple[tuple[str, str], ...]]:
+    """Set aside events around which too few names have a whole window and enough days before it."""
+    widest = max(rules.windows, key=lambda window: window[1])
+    kept: list[tuple[RegisteredEvent, int]] = []
+    thin: list[tuple[str, str]] = []
+    for event, at in events:
+        count = int(np.isfinite(frame.cars(GROUP, widest)[at - frame.first]).sum())
+        if count < rules.minimum_ranked:
+            thin.append((event.id, f"only {count} names have an abnormal return"))
+        else:
+            kept.append((event, at))
+    if not kept:
+        raise HoldingsError(
+            f"no registered event has {rules.minimum_ranked} names with closes on its window and"
+            f" {rules.estimation.minimum_days} estimation days"
+        )
+    return kept, tuple(thin)
 
 
 def _placebo_days(
