@@ -262,7 +262,7 @@ def _limits(
     for board, columns in boards.items():
         if market_of(names[columns[0]]) != HOME:
             continue
-        for row in np.flatnonzero(present[:, columns].any(axis=1)):
+        for row in np.flatnonzero(present[:, columns].any(axis=1)).tolist():
             try:
                 value = rules.price_limit(board, days[row])
             except ExposureError:  # prices older than the rules: nothing to flag there

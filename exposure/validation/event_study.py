@@ -58,10 +58,15 @@ MARKET, GROUP = "market", "group"  # models of the ordinary return
 MODEL, MODELLED, BETA, INDUSTRY = "model", "modelled_only", "beta", "industry"
 LESS_BETA, LESS_INDUSTRY = "model_less_beta", "model_less_industry"
 MEAN_CAR = "mean_car"
+LEVELS = (
+    "mean_car", "naive_t", "adjusted_t", "spread", "lowest_name", "lowest", "highest_name", "highest",
+)  # fmt: skip
 EVERYTHING = "all"
 
 Key = tuple[str, Window, str]
-Values = Mapping[Key, tuple[Matrix, Matrix]]  # statistic → its value of each event, and on its placebo dates
+Values = Mapping[
+    Key, tuple[Matrix, Matrix]
+]  # statistic → its value of each event, and on its placebo dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class EventStudy:
     pooled
         One row a group of events (``report``, ``later``, ``all``), window, model and statistic.
     power
-        | group | names | events | what | se | detectable |: 80% power at 5%, means as fractions.
+        | group | statistic | counted | names | events | se | detectable |: 80% power at 5%, means as fractions.
     names
         One row an event and name: prediction, origin, and CARs of the group and market model.
     counts
@@ -112,7 +117,35 @@ class EventStudy:
             "ranks": _plain(self.ranks),
             "pooled": _plain(self.pooled),
             "power": _plain(self.power),
+            "sentence": self.power_sentence(),
         }
+
+    def power_sentence(self) -> str:
+        """Say in plain words what a study of this size can and can't show.
+
+        Examples
+        --------
+        >>> from exposure.validation.event_example import example_study
+        >>> example_study().power_sentence()[:35]
+        "One event can't validate the model:"
+        """
+        rows = {
+            (row["statistic"], row["counted"]): row
+            for row in self.power.filter(pl.col("group") == EVERYTHING).iter_rows(named=True)
+        }
+        mean, one = rows[(MEAN_CAR, "one event")], rows.get(("rank_ic", "one event"))
+        text = (
+            f"One event can't validate the model: with {mean['names']} names it finds a mean reaction only above"
+            f" {mean['detectable']:.1%}"
+        )
+        many = rows.get(("rank_ic", "placebo"), rows.get(("rank_ic", "clusters")))
+        if one is None or many is None:
+            return text + ", and no name was ranked."
+        return (
+            text
+            + f" and a rank correlation only above {one['detectable']:.2f} even if names were independent;"
+            f" all {many['events']} ranked events together find one above {many['detectable']:.2f}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +204,15 @@ def run_event_study(
     Source
     ------
     docs/methodology.md, section 6; MacKinlay (1997); Kolari and Pynnönen (2010).
+
+    Examples
+    --------
+    Prices without any signal give a rank correlation near nothing.
+
+    >>> from exposure.validation.event_example import example_study
+    >>> study = example_study()
+    >>> sorted(set(study.events["event"]))
+    ['foundry_rule', 'hbm_and_140', 'list_1260h']
     """
     rules = load_protocol(catalog) if protocol is None else protocol
     say = tell or (lambda _: None)
@@ -198,19 +240,18 @@ def run_event_study(
         say(f"predict {event.id} as of {event.as_of.isoformat()}")
         made = predict(catalog, rules, event, panel.names, closes, index_closes, engine=engine)
         beta = baseline_beta(made.returns, frame.betas[at - frame.first])
-        placed.append(
-            _Placed(event, at, made, beta, baseline_industry(made.returns, industries))
-        )
+        placed.append(_Placed(event, at, made, beta, baseline_industry(made.returns, industries)))
     draws = _placebo_days(rules, panel, frame, placed)
     say(f"{rules.draws} placebo dates for each of {len(placed)} events")
     values = _statistics(rules, frame, placed, draws)
     events = _event_rows(rules, panel, frame, placed, values)
+    pools = _pooled_rows(placed, values)
     return EventStudy(
         rules,
         events,
-        _rank_rows(rules, frame, placed, values),
-        _pooled_rows(rules, placed, values),
-        _power_rows(rules, events),
+        _rank_rows(frame, placed, values),
+        pools,
+        _power_rows(rules, events, pools),
         _name_rows(rules, panel, frame, placed),
         {
             "names": len(panel.names),
@@ -266,7 +307,9 @@ class _Frame:
             np.isfinite(models[GROUP].cars[widest]).sum(axis=1) >= rules.minimum_names
         )
         acts = [
-            panel.first_after(day) for day in rules.act_days if panel.days[0] <= day < panel.days[-1]
+            panel.first_after(day)
+            for day in rules.act_days
+            if panel.days[0] <= day < panel.days[-1]
         ]
         eligible = eligible_days(
             len(panel.days), start, [*acts, *events], last, rules.guard_days, complete
@@ -407,7 +450,9 @@ def _event_rows(
             row |= _forecast(item.prediction, kept)
             row["ic"] = values[(GROUP, window, MODEL)][0][e]
             row["ic_p_placebo"] = _p(values[(GROUP, window, MODEL)], e)
-            row["note"] = "; ".join(part for part in (item.event.note, item.prediction.note) if part)
+            row["note"] = "; ".join(
+                part for part in (item.event.note, item.prediction.note) if part
+            )
             rows.append(row)
     return _frame_of(rows)
 
@@ -434,8 +479,7 @@ def _level(
 ) -> dict[str, Any]:
     at = np.flatnonzero(kept)
     if at.size < 2:
-        empty = ("mean_car", "naive_t", "adjusted_t", "spread", "lowest_name", "lowest", "highest_name", "highest")  # fmt: skip
-        return dict.fromkeys(empty)
+        return dict.fromkeys(LEVELS)
     own = cars[at]
     test = group_test(own, sd, window[1] - window[0] + 1, rho)
     low, high = at[int(own.argmin())], at[int(own.argmax())]
@@ -466,9 +510,7 @@ def _forecast(made: Prediction, kept: NDArray[np.bool_]) -> dict[str, Any]:
     }
 
 
-def _rank_rows(
-    rules: Protocol, frame: _Frame, placed: Sequence[_Placed], values: Values
-) -> pl.DataFrame:
+def _rank_rows(frame: _Frame, placed: Sequence[_Placed], values: Values) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for (model, window, statistic), pair in values.items():
         cars = frame.cars(model, window)
@@ -490,7 +532,7 @@ def _rank_rows(
     return _frame_of(rows)
 
 
-def _pooled_rows(rules: Protocol, placed: Sequence[_Placed], values: Values) -> pl.DataFrame:
+def _pooled_rows(placed: Sequence[_Placed], values: Values) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for group in (*GROUPS, EVERYTHING):
         members = [e for e, item in enumerate(placed) if group in (item.event.group, EVERYTHING)]
@@ -513,60 +555,76 @@ def _pooled_rows(rules: Protocol, placed: Sequence[_Placed], values: Values) -> 
                     "t": out.t,
                     "p_t": out.p_t,
                     "p_placebo": out.p_placebo,
+                    "placebo_sd": out.placebo_sd,
                 }
             )
     return _frame_of(rows)
 
 
-def _power_rows(rules: Protocol, events: pl.DataFrame) -> pl.DataFrame:
-    """Return what a study of this size can find, at the deviation and correlation measured before the events."""
+def _power_rows(rules: Protocol, events: pl.DataFrame, pools: pl.DataFrame) -> pl.DataFrame:
+    """Return what a study of this size can find in the primary window.
+
+    By formula from the deviation and correlation measured before the events, and from the spread of the same statistic
+    on placebo dates, which knows that predictions run along sectors and so is wider for rank correlations.
+    """
     rows: list[dict[str, Any]] = []
     window = rules.windows[0]
+    length = window[1] - window[0] + 1
     primary = events.filter(pl.col("window") == _window_text(window))
     for group in (*GROUPS, EVERYTHING):
         own = primary.filter((pl.col("group") == group) | pl.lit(group == EVERYTHING))
         if own.is_empty():
             continue
         sd, rho = (float(np.nanmean(own[name].to_numpy())) for name in ("daily_sd", "correlation"))
-        count = int(np.median(own["names"].to_numpy()))
+        names = int(np.median(own["names"].to_numpy()))
+        for counted, number in _sizes(own).items():
+            se = car_standard_error(names, number, sd, length, rho)
+            found = (se, minimum_detectable(se))
+            rows.append(_power(group, MEAN_CAR, counted, names, number, found))
+        rows += _placebo_power(pools, group, MARKET, MEAN_CAR, window, names)
         ranked = own.filter(pl.col("ic").is_not_null())
-        sizes = {"one event": 1, "events": own.height, "clusters": own["cluster"].n_unique()}
-        for what, number in sizes.items():
-            se = car_standard_error(count, number, sd, window[1] - window[0] + 1, rho)
-            rows.append(_power(group, "mean_car", what, count, number, se, minimum_detectable(se)))
-        if ranked.height:
-            names = int(np.median(ranked["predicted"].to_numpy()))
-            sizes = {
-                "one event": 1,
-                "events": ranked.height,
-                "clusters": ranked["cluster"].n_unique(),
-            }
-            for what, number in sizes.items():
-                rows.append(
-                    _power(
-                        group,
-                        "rank_ic",
-                        what,
-                        names,
-                        number,
-                        rank_ic_standard_error(names, number),
-                        rank_ic_detectable(names, number),
-                    )
-                )
+        if ranked.is_empty():
+            continue
+        names = int(np.median(ranked["predicted"].to_numpy()))
+        for counted, number in _sizes(ranked).items():
+            found = (rank_ic_standard_error(names, number), rank_ic_detectable(names, number))
+            rows.append(_power(group, "rank_ic", counted, names, number, found))
+        rows += _placebo_power(pools, group, GROUP, MODEL, window, names)
     return _frame_of(rows)
 
 
+def _sizes(events: pl.DataFrame) -> dict[str, int]:
+    return {"one event": 1, "events": events.height, "clusters": events["cluster"].n_unique()}
+
+
+def _placebo_power(
+    pools: pl.DataFrame, group: str, model: str, statistic: str, window: Window, names: int
+) -> list[dict[str, Any]]:
+    row = pools.row(
+        by_predicate=(pl.col("group") == group)
+        & (pl.col("abnormal") == model)
+        & (pl.col("statistic") == statistic)
+        & (pl.col("window") == _window_text(window)),
+        named=True,
+    )
+    sd = row["placebo_sd"]
+    if sd is None:
+        return []
+    what = "rank_ic" if statistic == MODEL else statistic
+    return [_power(group, what, "placebo", names, row["events"], (sd, minimum_detectable(sd)))]
+
+
 def _power(
-    group: str, statistic: str, what: str, names: int, events: int, se: float, least: float
+    group: str, statistic: str, counted: str, names: int, events: int, found: tuple[float, float]
 ) -> dict[str, Any]:
     return {
         "group": group,
         "statistic": statistic,
-        "counted": what,
+        "counted": counted,
         "names": names,
         "events": events,
-        "se": se,
-        "detectable": least,
+        "se": found[0],
+        "detectable": found[1],
     }
 
 

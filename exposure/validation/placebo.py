@@ -36,6 +36,8 @@ class Pooled:
         Two-sided, from a t with G - 1 degrees of freedom.
     p_placebo
         Two-sided, against the same mean on placebo dates.
+    placebo_sd
+        Standard deviation of that mean over placebo dates.
     """
 
     mean: float
@@ -45,6 +47,7 @@ class Pooled:
     t: float
     p_t: float
     p_placebo: float
+    placebo_sd: float
 
 
 def clusters_of(positions: Sequence[int], last: int) -> tuple[int, ...]:
@@ -176,7 +179,7 @@ def pooled(values: ArrayLike, clusters: Sequence[int], placebo: ArrayLike) -> Po
     groups = sorted({int(c) for c, one in zip(clusters, has, strict=True) if one})
     nan = float("nan")
     if not events:
-        return Pooled(nan, 0, 0, nan, nan, nan, nan)
+        return Pooled(nan, 0, 0, nan, nan, nan, nan, nan)
     mean = float(v[has].mean())
     count = len(groups)
     se = t = p_t = nan
@@ -189,4 +192,5 @@ def pooled(values: ArrayLike, clusters: Sequence[int], placebo: ArrayLike) -> Po
     rows = others[:, has]
     null = rows[np.isfinite(rows).all(axis=1)].mean(axis=1)
     p = placebo_p_value(mean, null) if null.size else nan
-    return Pooled(mean, events, count, se, t, p_t, p)
+    sd = float(null.std(ddof=1)) if null.size > 1 else nan
+    return Pooled(mean, events, count, se, t, p_t, p, sd)
