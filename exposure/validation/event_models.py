@@ -196,7 +196,7 @@ def abnormal_returns(
         for day in range(first, last + 1):
             car += y[at + day] - np.einsum("dnk,dnk->dn", design[at + day], b)
         cars[(first, last)] = car
-    return Abnormal(cars, b[:, :, 1:], days)
+    return Abnormal(cars, np.asarray(b[:, :, 1:], dtype=np.float64), days)
 
 
 def residuals_before(

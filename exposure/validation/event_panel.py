@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -143,9 +143,12 @@ def _named(path: Path, wanted: Sequence[str], key: str) -> pl.DataFrame:
                 f"{path.name} has no column {' or '.join(names)}; it has {', '.join(frame.columns)}"
             )
         chosen[to] = found[0]
+    day = pl.col("date")
+    if frame.schema["date"].is_temporal():
+        day = day.cast(pl.Date)
     return frame.select(
         pl.col(chosen[key]).cast(pl.String).alias(key),
-        pl.col(chosen["date"]).cast(pl.String).alias("date"),
+        day.cast(pl.String).alias("date"),
         pl.col(chosen["close"]).cast(pl.String).alias("close"),
     )
 
@@ -245,8 +248,8 @@ def _wide(closes: pl.DataFrame, key: str, days: pl.Series) -> pl.DataFrame:
 
 
 def _span(closes: pl.DataFrame) -> str:
-    first: Any = closes["date"].min()
-    return "no rows" if first is None else f"{first} to {closes['date'].max()}"
+    first, last = (cast("date | None", end) for end in (closes["date"].min(), closes["date"].max()))
+    return "no rows" if first is None or last is None else f"{first} to {last}"
 
 
 def _limits(

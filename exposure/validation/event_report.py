@@ -125,20 +125,7 @@ def pooled_table(study: EventStudy, abnormal: str = GROUP) -> Rows:
     >>> pooled_table(example_study())[1][:3]
     ['report', '[0,+2]', 'model']
     """
-    rows: Rows = [
-        [
-            "events",
-            "window",
-            "ranking",
-            "events ranked",
-            "clusters",
-            "mean IC",
-            "clustered SE",
-            "t",
-            "placebo p",
-            "placebo sd",
-        ]
-    ]
+    rows: Rows = [list(POOLED_HEAD)]
     for row in study.pooled.filter(
         (pl.col("abnormal") == abnormal) & (pl.col("statistic") != MEAN_CAR)
     ).iter_rows(named=True):
