@@ -60,7 +60,7 @@ def example_prices(
     ]
     rng = np.random.default_rng(seed)
     count = len(days)
-    market, group, theme = (rng.normal(0.0, size, count) for size in (0.010, 0.006, 0.008))
+    market, group, theme = (rng.normal(0.0, size, count) for size in (0.010, 0.015, 0.008))
     beta = rng.uniform(0.6, 1.6, len(names))
     returns = (
         market[:, None] * beta + 0.6 * group[:, None] + rng.normal(0, 0.02, (count, len(names)))

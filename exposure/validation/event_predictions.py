@@ -287,7 +287,7 @@ def _risk(
 ) -> tuple[RiskModel | None, str]:
     """Estimate the risk model of the day; without one, names off the graph stay unknown and the note says why."""
     known = set(index_closes.filter(pl.col("date") <= day)["index_code"])
-    themes = [theme for theme in protocol.risk_themes if theme in known]
+    themes = [code for code in protocol.risk_themes if code in known and code != protocol.market]
     try:
         model = estimate_risk(closes, index_closes, day, market=protocol.market, themes=themes)
     except HoldingsError as fault:
