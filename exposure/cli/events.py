@@ -110,7 +110,7 @@ def market_file(text: str) -> tuple[Path, str | None]:
 
 
 def _text(study: EventStudy) -> str:
-    from exposure.validation.event_report import (
+    from exposure.validation.event_tables import (
         level_table,
         pooled_table,
         power_table,
