@@ -157,7 +157,7 @@ def run_event_study(
 
     Source
     ------
-    docs/methodology.md, section 6; MacKinlay (1997); Kolari and Pynnönen (2010).
+    factors/validation/protocol.toml; MacKinlay (1997); Kolari and Pynnönen (2010).
 
     Examples
     --------

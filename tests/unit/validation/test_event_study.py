@@ -330,8 +330,8 @@ def test_a_faulty_protocol_is_named(catalog, tmp_path, old, new, words):
 
 
 @pytest.mark.skipif(not PRICES.is_dir(), reason="needs the price files of ../shared/data/prices")
-def test_the_reaction_to_five_dates_is_that_of_the_methodology():
-    """docs/methodology.md, section 6: 62 names, CSI 300, log returns, estimation 2024-05-06 to 11-22."""
+def test_the_reaction_to_five_dates_is_the_one_tabulated_before():
+    """Tabulated while the method was designed: 62 names, CSI 300, log returns, estimation 2024-05-06 to 11-22."""
     closes = read_closes([PRICES / "focus_ohlcv_daily.parquet"])
     panel = return_panel(closes, read_closes([PRICES / "csi_indices_daily.parquet"], "index_code"))
     days = list(panel.days)
