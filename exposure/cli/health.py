@@ -1,4 +1,4 @@
-"""``exposure schema``, ``doctor``, ``data check``, ``method check``: the tables, and whether all is well."""
+"""``exposure schema``, ``doctor``, ``data check``, ``method``: the tables, and whether all is well."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from exposure.cli import coverage, lists, research
+from exposure.cli import coverage, events, lists, research
 from exposure.cli.options import AsOf, Content, Format, Json, Output, parse_date
 from exposure.cli.output import aligned, chosen_format, emit, emit_json, say
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
     lists.register(data)
     app.add_typer(data, name="data")
     method = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="Acceptance cases of the method."
+        no_args_is_help=True, rich_markup_mode=None, help="Checks of the method: cases, events."
     )
     method.command(
         name="check",
@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
             "Examples:\n\n  exposure method check tests/reference/cases"
         ),
     )(method_check_command)
+    method.command(name="events", help=events.HELP)(events.events_command)
     app.add_typer(method, name="method")
 
 
