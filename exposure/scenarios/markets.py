@@ -50,7 +50,8 @@ class MarketResult:
 def clear_and_run(
     markets: Sequence[MarketCases],
     position: Mapping[str, int],
-    horizon: int,
+    horizon: Codes,
+    at: Codes,
     end: End,
     run: Callable[[Growth | None], ManyLosses],
 ) -> tuple[ManyLosses, dict[str, MarketResult]]:
@@ -61,11 +62,11 @@ def clear_and_run(
     Parameters
     ----------
     markets
-        Cases of one horizon.
+        Markets of the cases.
     position
         Node → number; makers without a node are asked nothing.
-    horizon
-        Weeks; the last of the horizons that ``run`` returns.
+    horizon, at
+        Weeks of each case, and their place among the horizons that ``run`` returns, of shape (D,).
     end
         Reading of the interval of d: the least loss goes with the largest gain.
     run
@@ -94,7 +95,7 @@ def clear_and_run(
         losses = ManyLosses(
             np.maximum(losses.loss, grown.loss), grown.growth, losses.first_loss_week
         )
-        if not _update(plans, nodes, growth, grown, horizon):
+        if not _update(plans, nodes, growth, grown, horizon, at):
             break
     return losses, {plan.item.market: plan.result(horizon) for plan in plans}
 
@@ -129,14 +130,15 @@ class _Plan:
         pool = self.item.reallocation * self.lost
         self.asked = np.maximum(self.asked, fill_many(size, room, pool) / size)
 
-    def pace(self, horizon: int) -> Vector:
-        """Return the mean over the horizon of the ramp, of shape (D, 1)."""
-        weeks = np.arange(horizon)[None, :]
+    def pace(self, horizon: Codes) -> Vector:
+        """Return the mean of the ramp over the weeks of each case, of shape (D, 1)."""
+        weeks = np.arange(int(horizon.max()))[None, :]
         ramp = self.item.ramp_weeks[:, None]
         done = np.where(ramp > 0, np.minimum(1.0, weeks / np.maximum(1.0, ramp)), 1.0)
-        return np.asarray(done.mean(axis=1, keepdims=True))
+        counted = weeks < horizon[:, None]
+        return np.asarray((done * counted).sum(axis=1, keepdims=True) / horizon[:, None])
 
-    def result(self, horizon: int) -> MarketResult:
+    def result(self, horizon: Codes) -> MarketResult:
         """Return the market after the last round."""
         realised = self.realised if self.nodes else self.asked * self.pace(horizon)
         moved = self.share * realised.mean(axis=1)
@@ -163,10 +165,15 @@ def _asked(plans: Sequence[_Plan], nodes: Codes) -> Growth:
 
 
 def _update(
-    plans: Sequence[_Plan], nodes: Codes, growth: Growth, losses: ManyLosses, horizon: int
+    plans: Sequence[_Plan],
+    nodes: Codes,
+    growth: Growth,
+    losses: ManyLosses,
+    horizon: Codes,
+    at_horizon: Codes,
 ) -> bool:
     """Note what makers delivered; return whether another round could move anything."""
-    made = losses.growth[:, -1, :]
+    made = losses.growth[np.arange(at_horizon.size), at_horizon]
     again = False
     for plan in plans:
         if not plan.nodes:

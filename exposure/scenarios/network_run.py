@@ -176,7 +176,8 @@ class ChainEngine:
                 network, cuts, horizons=steps, cover_weeks=cover, growth=growth, batch=batch
             )
 
-        return clear_and_run(cases.markets, self.graph.position, steps[-1], end, run)
+        own = np.searchsorted(steps, cases.horizon)
+        return clear_and_run(cases.markets, self.graph.position, cases.horizon, own, end, run)
 
     def _worst_run(
         self, cases: Cases, steps: tuple[int, ...], middle: ManyLosses, batch: int
@@ -207,7 +208,9 @@ class ChainEngine:
                     network, cuts, horizons=steps, cover_weeks=cover, growth=growth, batch=batch
                 )
 
-            result, cleared = clear_and_run(some.markets, self.graph.position, steps[-1], "hi", run)
+            result, cleared = clear_and_run(
+                some.markets, self.graph.position, some.horizon, own[rows], "hi", run
+            )
             whole.loss[rows], whole.growth[rows] = result.loss, result.growth
             for name, market in cleared.items():
                 _put(markets, name, market, rows, cases.count)
