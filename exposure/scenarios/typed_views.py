@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exposure.errors import ScenarioError, UsageError, check_names
 from exposure.scenarios.arrays import Vector
-from exposure.scenarios.views import Posterior, entropy_pooling
+from exposure.scenarios.views import Posterior, entropy_pooling, partition_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +111,8 @@ def pooled(
         else:
             rows.append(np.asarray(both, dtype=np.float64))
             targets.append(view.probability)
+    if (
+        len(rows) == 1 and not listed[0].given
+    ):  # a partition: the closed form, exact however far the view goes
+        return partition_views(prior, rows[0].astype(np.int64), {1: targets[0]})
     return entropy_pooling(prior, np.array(rows), np.array(targets))
