@@ -44,8 +44,6 @@ def power_law_world(firms, links, seed=7):
     essentiality = np.where(rng.random((SECTORS, SECTORS)) < ESSENTIAL_PAIRS, 2, 1)
     sold = np.asarray(flows.sum(axis=1)).ravel()
     bought = np.asarray(flows.sum(axis=0)).ravel()
-    traded = np.maximum(
-        sold / rng.uniform(0.3, 0.8, firms), bought / rng.uniform(0.3, 0.8, firms)
-    )
+    traded = np.maximum(sold / rng.uniform(0.3, 0.8, firms), bought / rng.uniform(0.3, 0.8, firms))
     revenue = np.where(traded > 0, traded, 1.0)
     return TradeWorld(flows, sector, essentiality, revenue, 0.95 * revenue)

@@ -224,7 +224,9 @@ class StaticNetwork:
         denominator = given.sold if revenue is None else per_firm(revenue, given.n, "revenue")
         if "open_network" in chosen:
             if revenue is None or cost is None:
-                raise ScenarioError("an open network needs the revenue and the total cost of each firm")
+                raise ScenarioError(
+                    "an open network needs the revenue and the total cost of each firm"
+                )
             refuse_closed(given.sold, denominator, "sales", "revenue")
             refuse_closed(given.bought, cost, "purchases", "total cost")
         spare = per_firm(headroom, given.n, "headroom")

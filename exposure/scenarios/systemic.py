@@ -16,7 +16,10 @@ from exposure.scenarios.arrays import Codes, Vector, check_nodes
 from exposure.scenarios.static_network import StaticNetwork
 
 SHORT = 32
-WIDTHS = (16, 8)  # failures side by side on a small and on a large network: more fall out of the cache
+WIDTHS = (
+    16,
+    8,
+)  # failures side by side on a small and on a large network: more fall out of the cache
 LARGE = 50_000
 NEGLIGIBLE = 1e-3  # of eps: a change this small ends a failure whatever its trend, and isn't kept
 
