@@ -20,7 +20,14 @@ ESSENTIAL, OTHER = 2, 1
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """Flows as links, checked: seller, customer and value > 0 of each, of shape (m,)."""
+    """Flows as links, checked: seller, customer and value > 0 of each, of shape (m,).
+
+    Examples
+    --------
+    >>> trade = Trade.of([[0, 0, 6], [0, 0, 2], [0, 0, 0]], [7, 7, 9], [[0, 2], [0, 0]])
+    >>> trade.sold.tolist(), trade.bought.tolist(), trade.essential.tolist()
+    ([6.0, 2.0, 0.0], [0.0, 0.0, 8.0], [2, 2])
+    """
 
     n: int
     seller: Codes
@@ -115,6 +122,16 @@ class InputMap:
     """Ld as one matrix: n rows of other inputs, then the essential ones, rank by rank.
 
     The rows of rank r belong to the first ``counts[r]`` firms (see :meth:`Trade.reordered`).
+
+    Examples
+    --------
+    A designer buys 6 and 2 from two foundries, essential, and 8 of other things; the first foundry fails.
+
+    >>> W = [[0, 0, 0, 0], [6, 0, 0, 0], [2, 0, 0, 0], [8, 0, 0, 0]]
+    >>> trade = Trade.of(W, [1, 2, 2, 3], [[0, 0, 0], [2, 0, 0], [1, 0, 0]])
+    >>> inputs = InputMap.of(trade, None, costs_shrink_essential=False)
+    >>> inputs.counts, inputs.apply(np.array([0.0, 1.0, 0.0, 0.5])).tolist()
+    ((1,), [0.75, 0.0, 0.0, 0.0])
     """
 
     shares: Csr
@@ -159,7 +176,13 @@ class InputMap:
 
 
 def checked_costs(costs: ArrayLike | None, n: int) -> Vector | None:
-    """Return total cost of each firm, or None; refuse one that isn't positive."""
+    """Return total cost of each firm, of shape (n,), or None; refuse one that isn't positive.
+
+    Examples
+    --------
+    >>> checked_costs([3, 4], 2).tolist()
+    [3.0, 4.0]
+    """
     if costs is None:
         return None
     cost = per_firm(costs, n, "costs")
@@ -169,15 +192,30 @@ def checked_costs(costs: ArrayLike | None, n: int) -> Vector | None:
 
 
 def per_firm(values: ArrayLike, n: int, what: str) -> Vector:
-    """Return values of shape (n,), from as many or from one number."""
+    """Return values ≥ 0 of shape (n,), from as many or from one number; refuse others.
+
+    Examples
+    --------
+    >>> per_firm(0.1, 2, "headroom").tolist()
+    [0.1, 0.1]
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim > 1 or (array.ndim == 1 and array.size != n):
         raise ValueError(f"{what} must have shape ({n},) to match W, got {array.shape}")
+    if not np.all(np.isfinite(array) & (array >= 0)):
+        raise ScenarioError(f"a value of {what} is negative or missing")
     return np.array(np.broadcast_to(array, (n,)))
 
 
 def refuse_closed(part: Vector, whole: Vector, what: str, cure: str) -> None:
-    """Refuse a firm whose observed part is more than its whole."""
+    """Refuse a firm whose observed part is more than its whole, both of shape (n,), in one unit.
+
+    Examples
+    --------
+    >>> refuse_closed(np.array([10.0]), np.array([9.0]), "sales", "revenue")
+    Traceback (most recent call last):
+    exposure.errors.ScenarioError: sales of firm 0 are 10, above its revenue of 9...
+    """
     over = part > whole * (1.0 + SHARE_SLACK)
     if over.any():
         firm = int(np.argmax(over))

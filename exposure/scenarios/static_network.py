@@ -76,6 +76,15 @@ class Replacement:
         s·hr in the row of its sector, of shape (sectors, n); None where nobody has headroom.
     published
         Whether σ of the original applies.
+
+    Examples
+    --------
+    Of two foundries that sell 6 and 2 the larger fails; the other can grow by half, 1 of the 6 lost.
+
+    >>> trade = Trade.of([[0, 0, 6], [0, 0, 2], [0, 0, 0]], [1, 1, 2], [[0, 2], [0, 0]])
+    >>> balanced = Replacement.of(trade, np.array([0, 0.5, 0]), published=False)
+    >>> balanced.missing(np.array([1.0, 0.0, 0.0])).round(12).tolist()
+    [0.833333333333, 0.0, 0.0]
     """
 
     sold: Vector
@@ -198,9 +207,10 @@ class StaticNetwork:
         Raises
         ------
         ScenarioError
-            If a flow is negative, weights sum to nothing, a cost isn't positive, a correction has no
-            such name, headroom comes without mass balance; or, with ``open_network``, if revenue or
-            costs are missing or less than a firm's observed sales or purchases.
+            If a flow or another number is negative or missing, weights sum to nothing, a cost isn't
+            positive, a correction has no such name, headroom comes without mass balance; or, with
+            ``open_network``, if revenue or costs are missing or less than a firm's observed sales or
+            purchases.
 
         Source
         ------
@@ -230,8 +240,6 @@ class StaticNetwork:
             refuse_closed(given.sold, denominator, "sales", "revenue")
             refuse_closed(given.bought, cost, "purchases", "total cost")
         spare = per_firm(headroom, given.n, "headroom")
-        if not np.all(np.isfinite(spare) & (spare >= 0)):
-            raise ScenarioError("a headroom is negative or missing")
         if spare.any() and "mass_balance" not in chosen:
             raise ScenarioError("headroom means nothing to σ", cure="correct mass_balance")
         weight = given.sold if weights is None else per_firm(weights, given.n, "weights")

@@ -182,6 +182,7 @@ def test_rounds_and_residual_are_told_and_a_loose_stop_is_seen():
         ({"corrected": ["gravity"]}, "no correction is called gravity"),
         ({"headroom": 0.1}, "headroom means nothing"),
         ({"headroom": -0.1, "corrected": list(CORRECTIONS)[:1]}, "headroom is negative"),
+        ({"costs": [np.nan] * 5}, "costs is negative or missing"),
         ({"flows": np.where(FLOWS > 0, np.inf, 0)}, "flow is negative or missing"),
     ],
 )
