@@ -179,7 +179,7 @@ def pooled_rows(placed: Sequence[Placed], values: Values) -> pl.DataFrame:
     --------
     >>> from exposure.validation.event_example import example_study
     >>> example_study().pooled.select("group", "registered", "clusters").row(0)
-    ('report', 3, 3)
+    ('report', 3, 2)
     """
     rows: list[dict[str, Any]] = []
     for group in (*GROUPS, EVERYTHING):
