@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
     )(factors_command)
     app.command(
         name="scenarios",
-        help="List the scenarios, or show one.\n\nExamples:\n\n  exposure scenarios\n\n  exposure scenarios hbm_ban",
+        help=(
+            "List the scenarios or the acts, or show one.\n\nExamples:\n\n  exposure scenarios\n\n"
+            "  exposure scenarios hbm_ban\n\n  exposure scenarios --acts\n\n  exposure scenarios US-2024-12-02-FDP-HBM"
+        ),
     )(scenarios_command)
 
 
@@ -72,6 +75,10 @@ def factors_command(
 
 def scenarios_command(
     scenario: _Id = None,
+    acts: Annotated[
+        bool,
+        typer.Option("--acts", help="The acts that can be replayed, in place of the what-ifs."),
+    ] = False,
     content: Content = None,
     kind: Format = "table",
     as_json: Json = False,
@@ -80,15 +87,15 @@ def scenarios_command(
     """List scenario definitions."""
     from dataclasses import asdict
 
-    from exposure.errors import check_names
-    from exposure.scenarios.reading import load_catalog, scenario_definitions
+    from exposure.scenarios.reading import act_definitions, load_catalog, scenario_definitions
+    from exposure.scenarios.what_ifs import chosen_scenarios
 
     chosen = chosen_format(kind, as_json)
     catalog = load_catalog(content)
-    found = scenario_definitions(catalog)
     if scenario is not None:
-        check_names([scenario], found, "scenario")
-    picked = [item for item in found.values() if scenario in (None, item.id)]
+        picked = chosen_scenarios(catalog, [scenario])
+    else:
+        picked = list((act_definitions if acts else scenario_definitions)(catalog).values())
     if chosen == "json":
         emit_json({"rows": [asdict(item) for item in picked]}, output)
         return
@@ -104,7 +111,12 @@ def scenarios_command(
                 "scenario_id": item.id,
                 "name_zh": item.name_zh,
                 "name_en": item.name_en,
-                "nodes": ", ".join(shock.node for shock in item.node_shocks),
+                "nodes": ", ".join(
+                    [
+                        *(shock.node for shock in item.node_shocks),
+                        *(f"{listing.issuer}: {listing.mechanism}" for listing in item.listings),
+                    ]
+                ),
                 "years": f"{item.duration_years.lo:g}–{item.duration_years.hi:g}",
                 "probability": "n/a"
                 if item.probability is None

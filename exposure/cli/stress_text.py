@@ -40,7 +40,14 @@ def stress_table(result: Shock, severity: str) -> str:
                 percent(row["probability"], 0),
             ]
         )
-    return aligned(rows)
+    text = aligned(rows)
+    blank = _at(result.portfolio, severity).filter(pl.col("result").is_null())
+    if not blank.is_empty():
+        text += (
+            f"n/a: unknown, not zero. On {result.as_of.isoformat()} no link with a point and no score leads from these"
+            " shocks to a holding.\n"
+        )
+    return text
 
 
 def steps_text(result: Shock, inputs: Inputs, severity: str) -> str:

@@ -43,6 +43,24 @@ class Cuts:
         lasting = None if self.duration_weeks is None else self.duration_weeks[rows]
         return Cuts(self.psi[rows], cut(self.start_week), cut(self.ramp_weeks), lasting)
 
+    def constant_from(self, weeks: int) -> int:
+        """Return the week after which nothing changes up to ``weeks``.
+
+        Examples
+        --------
+        >>> Cuts(np.array([[0.8]]), ramp_weeks=np.array([4.0])).constant_from(52)
+        5
+        """
+        last = 1.0
+        if self.start_week is not None or self.ramp_weeks is not None:
+            start = np.ones(1) if self.start_week is None else self.start_week
+            ramp = np.zeros(1) if self.ramp_weeks is None else self.ramp_weeks
+            last = float(np.max(start + ramp, initial=1.0))
+        if self.duration_weeks is not None:
+            ends = self.duration_weeks[self.duration_weeks < weeks]
+            last = max(last, float(np.max(ends, initial=0.0)) + 1.0)
+        return int(np.ceil(last))
+
     def at(self, week: int) -> Vector:
         """Return ψ of a week, of shape (n, D).
 
@@ -83,6 +101,10 @@ class Growth:
     def part(self, rows: slice) -> Growth:
         """Return some of the shocks."""
         return Growth(self.nodes, self.asked[rows], self.ramp_weeks[rows])
+
+    def constant_from(self) -> int:
+        """Return the week after which nothing more is asked for."""
+        return int(np.ceil(float(np.max(self.ramp_weeks, initial=0.0)))) + 1
 
     def target(self, week: int, n: int) -> Vector:
         """Return 1 + γ(t) of all nodes, of shape (n, D)."""

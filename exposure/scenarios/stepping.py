@@ -172,7 +172,9 @@ class Stepper:
         if self.important_inputs.size:
             important = power_mean(self.important, capped, net.rho)
         ordinary = 1.0 - self.ordinary @ (1.0 - capped)
-        demand = self.sales @ history.lagged(1) + self.final_demand[:, None]
+        demand = np.ones_like(psi)
+        if self.sales.nnz:
+            demand = self.sales @ history.lagged(1) + self.final_demand[:, None]
         parts = Parts(1.0 - psi, demand, essential, important, ordinary, capped)
         h = np.minimum.reduce([parts.direct, demand, essential, important, ordinary])
         h = np.clip(h, 0.0, 1.0)

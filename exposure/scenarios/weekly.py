@@ -267,21 +267,32 @@ def propagate_many(
         stock = np.array(np.broadcast_to(full, (network.n_inputs, width)))
         produced, extra = np.zeros((n, width)), np.zeros((n, width))
         seen = np.zeros((n, width), dtype=np.int64)
+        constant = max(some.constant_from(weeks), 1 if asked is None else asked.constant_from())
+        constant = max(constant, int(np.max(stepper.ramp, initial=0.0)) + 1)
+        same, before = 0, (np.empty(0), np.empty(0))
         for t in range(1, weeks + 1):
             target = None if asked is None else asked.target(t, n)
             h, stock, _ = stepper.step(t, some.at(t), history, stock, full, target)
             history.push(h)
             short = h < 1.0
             seen[short & (seen == 0)] = t
-            if target is None:
-                produced += h
-            else:
-                produced += np.minimum(h, 1.0)
-                extra += np.maximum(h - 1.0, 0.0)
+            made, beyond = (
+                (h, 0.0) if target is None else (np.minimum(h, 1.0), np.maximum(h - 1.0, 0.0))
+            )
+            produced += made
+            extra += beyond
+            still = (
+                t > constant and np.array_equal(h, before[0]) and np.array_equal(stock, before[1])
+            )
+            same, before = same + 1 if still else 0, (h, stock)
+            settled = same >= stepper.longest_lag  # every later week is this one again
             for at, horizon in enumerate(ordered):
-                if horizon == t:
-                    losses[rows, at] = np.maximum(0.0, 1.0 - produced.T / t)
-                    grown[rows, at] = extra.T / t
+                if horizon == t or (settled and horizon > t):
+                    rest = horizon - t
+                    losses[rows, at] = np.maximum(0.0, 1.0 - (produced + rest * made).T / horizon)
+                    grown[rows, at] = (extra + rest * beyond).T / horizon
+            if settled:
+                break
         first[rows] = seen.T
     return ManyLosses(losses, grown, first)
 
