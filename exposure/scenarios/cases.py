@@ -283,8 +283,8 @@ class _Builder:
             losses, gains = self.revenue.setdefault(change.factor, ([], np.zeros(self.rows)))
             losses.append(np.maximum(0.0, -size))
             gains += np.maximum(0.0, size)
-        for effect in item.price_effects:
-            self.price.setdefault(effect.factor, []).append(on * at_place(effect.effect, u))
+        for reaction in item.price_effects:
+            self.price.setdefault(reaction.factor, []).append(on * at_place(reaction.effect, u))
         for stock in item.stockpiles:
             weeks = np.asarray(on[:, None] * np.array(_triple(stock.weeks)), dtype=np.float64)
             key = (stock.node, stock.customer)

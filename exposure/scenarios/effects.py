@@ -175,10 +175,10 @@ def issuer_effects(
         forced = forced + _scaled(score, size)
         known |= scored[None] & (size != 0)[:, None]
     for at, item in enumerate(facts):
-        own = cases.own_price.get(item.issuer_id)
-        if own is not None:
-            forced[:, at, :] += own[:, None]
-            known[:, at] |= own != 0
+        listed = cases.own_price.get(item.issuer_id)
+        if listed is not None:
+            forced[:, at, :] += listed[:, None]
+            known[:, at] |= listed != 0
     parts["forced_selling"] = forced[..., MID].copy()
     for at, item in enumerate(facts):
         if item.issuer_id in cases.unmodelled:

@@ -251,7 +251,7 @@ def _by_common_severity(
     first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(places) - 1)
     width = np.array([len(members) for members in sets])
     score = chances * _at_least(np.array(places)[first]) ** width
-    return np.argsort(-score, kind="stable").tolist()
+    return [int(k) for k in np.argsort(-score, kind="stable")]
 
 
 def _mildest(
@@ -392,7 +392,7 @@ def _worst_frame(
         names = [chosen[k].id for k in some[at]]
         chance = float(score[kept[at]]) if place < 1.0 else float(chances[kept[at]])
         rows.append((least, names, place, float(lost[at]), chance))
-    schema = {
+    schema: dict[str, Any] = {
         "plausibility_at_least": pl.Float64,
         "scenarios": pl.List(pl.String),
         "severity_place": pl.Float64,

@@ -328,7 +328,7 @@ def _summary(
         "seed": seed,
         "dependence": rho,
         "expected": mean,
-        "sd": float(np.sqrt(max(0.0, q @ (total - mean) ** 2))),
+        "sd": float(q @ (total - mean) ** 2) ** 0.5,
         "chance_of_loss": float(q[total < 0].sum()),
         "unknown_weight": unknown,
         "effective_draws": None if posterior is None else posterior.effective_post,
