@@ -19,8 +19,21 @@ WEEKS = (4, 13, 26, 52, 104)
 def stress_table(result: Shock, severity: str) -> str:
     """Return the scenarios as aligned text."""
     names = {item.id: item.name_zh for item in result.scenarios}
+    years = {item.id: _years(item) for item in result.scenarios}
     rows = [
-        ["scenario", "", "result", "lo–hi", "losers", "winners", "worst", "best", "inferred", "p"]
+        [
+            "scenario",
+            "",
+            "result",
+            "lo–hi",
+            "losers",
+            "winners",
+            "worst",
+            "best",
+            "inferred",
+            "years",
+            "p",
+        ]
     ]
     for row in _at(result.portfolio, severity).iter_rows(named=True):
         known = row["result"] is not None
@@ -37,6 +50,7 @@ def stress_table(result: Shock, severity: str) -> str:
                 row["worst_listing"] or "",
                 row["best_listing"] or "",
                 percent(row["inferred_weight"], 0),
+                years.get(row["scenario_id"], ""),
                 percent(row["probability"], 0),
             ]
         )
@@ -99,10 +113,13 @@ def _scenario(
     return text
 
 
-def _duration(item: ScenarioDefinition) -> str:
+def _years(item: ScenarioDefinition) -> str:
     d = item.duration_years
-    span = f"{d.mid:g}" if d.lo == d.hi else f"{d.mid:g} ({d.lo:g}–{d.hi:g})"
-    return f"lasts {span} years: the number that dominates the price"
+    return f"{d.mid:g}" if d.lo == d.hi else f"{d.mid:g} ({d.lo:g}–{d.hi:g})"
+
+
+def _duration(item: ScenarioDefinition) -> str:
+    return f"lasts {_years(item)} years: the number that dominates the price"
 
 
 def _plausibility(rows: pl.DataFrame) -> str:
@@ -110,7 +127,10 @@ def _plausibility(rows: pl.DataFrame) -> str:
     for row in rows.iter_rows(named=True):
         if row["d"] is None:
             return ""
-        text = f"returns like these in a year: distance {row['d']:.2f}, p {percent(row['p_t'])}"
+        text = (
+            f"returns like these in a year: distance {row['d']:.2f}, p {percent(row['p_t'])},"
+            f" largest {row['extrapolation']:.1f} times its usual size"
+        )
         if row["d_blend"] is not None:
             text += (
                 f"; with the crisis window blended in {row['d_blend']:.2f}, {percent(row['p_t_blend'])}"
