@@ -5,7 +5,8 @@ Symbols: ψ cut of a node in [0, 1], γ growth asked as a fraction of baseline o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -78,6 +79,97 @@ class Cuts:
         if self.duration_weeks is not None:
             size = size * (week <= self.duration_weeks)[:, None]
         return size.T
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCut:
+    """A cut of one node by one cause, in many shocks at once.
+
+    Parameters
+    ----------
+    node
+        Its number.
+    cause
+        What physically cuts it: cuts of one cause are one cut, the largest of the week.
+    size
+        ψ in full, of shape (D,).
+    start_week, ramp_weeks
+        First week, and weeks until the full size.
+    weeks
+        Last week of the cut, of shape (D,); infinite where it lasts.
+    """
+
+    node: int
+    cause: str
+    size: Vector
+    start_week: float
+    ramp_weeks: float
+    weeks: Vector
+
+    def at(self, week: int) -> Vector:
+        """Return ψ of a week, of shape (D,)."""
+        done = min(1.0, max(0.0, (week - self.start_week + 1.0) / max(1.0, self.ramp_weeks)))
+        return np.asarray(self.size * done * (week <= self.weeks))
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCuts:
+    """Cuts by cause, each with its own start, ramp and end: ψ(t) = 1 − Π over causes (1 − max of the cause).
+
+    Parameters
+    ----------
+    n, count
+        Number of nodes and of shocks.
+    cuts
+        Sorted by node and cause.
+
+    Examples
+    --------
+    A small lasting cut doesn't make a large short one last.
+
+    >>> small = NodeCut(0, "a", np.array([0.1]), 1.0, 0.0, np.array([np.inf]))
+    >>> large = NodeCut(0, "b", np.array([0.8]), 1.0, 0.0, np.array([4.0]))
+    >>> cuts = CauseCuts(1, 1, (small, large))
+    >>> [round(cuts.at(t).item(), 6) for t in (4, 5)]
+    [0.82, 0.1]
+    """
+
+    n: int
+    count: int
+    cuts: tuple[NodeCut, ...]
+
+    @property
+    def psi(self) -> Vector:
+        """ψ in full, whenever it holds, of shape (D, n)."""
+        return self._joined(lambda cut: cut.size).T
+
+    def part(self, rows: slice) -> CauseCuts:
+        """Return some of the shocks."""
+        cuts = tuple(replace(cut, size=cut.size[rows], weeks=cut.weeks[rows]) for cut in self.cuts)
+        return CauseCuts(self.n, len(range(*rows.indices(self.count))), cuts)
+
+    def constant_from(self, weeks: int) -> int:
+        """Return the week after which nothing changes up to ``weeks``."""
+        last = 1.0
+        for cut in self.cuts:
+            ends = cut.weeks[cut.weeks < weeks]
+            last = max(last, cut.start_week + cut.ramp_weeks, float(np.max(ends, initial=0.0)) + 1.0)
+        return int(np.ceil(last))
+
+    def at(self, week: int) -> Vector:
+        """Return ψ of a week, of shape (n, D)."""
+        return self._joined(lambda cut: cut.at(week))
+
+    def _joined(self, size: Callable[[NodeCut], Vector]) -> Vector:
+        found = np.zeros((self.n, self.count))
+        groups: dict[tuple[int, str], Vector] = {}
+        for cut in self.cuts:
+            key, values = (cut.node, cut.cause), size(cut)
+            held = groups.get(key)
+            groups[key] = values if held is None else np.maximum(held, values)
+        for (node, _), values in groups.items():
+            found[node] = 1.0 - (1.0 - found[node]) * (1.0 - values)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,18 +27,27 @@ NONE, DIRECT, DEMAND = 0, 1, 2
 
 
 class History:
-    """Outputs of the last weeks, newest first; before week 1 everything ran normally."""
+    """The last weeks, newest first: output h, and the part of orders that each node fills.
+
+    A node whose customers order less still fills every order: only what it can't make is missing downstream. What one
+    customer no longer orders is not passed on to another that is short: a larger shock never helps anybody. Before week
+    1 everything ran normally.
+    """
 
     def __init__(self, weeks: int, n: int, width: int) -> None:
-        self._past = [np.ones((n, width)) for _ in range(max(1, weeks))]
+        self._filled = [np.ones((n, width)) for _ in range(max(1, weeks))]
+        self.output = np.ones((n, width))
 
-    def lagged(self, lag: int) -> Vector:
-        """Return h(t - lag), lag ≥ 1."""
-        return self._past[lag - 1]
+    def filled(self, lag: int) -> Vector:
+        """Return the part of orders filled at t - lag, lag ≥ 1; above 1 where a node makes more than its baseline."""
+        return self._filled[lag - 1]
 
-    def push(self, h: Vector) -> None:
-        """Add the newest week."""
-        self._past = [h, *self._past[:-1]]
+    def push(self, h: Vector, parts: Parts) -> None:
+        """Add the newest week: orders are filled as far as capacity goes, whatever the others order."""
+        self.output = h
+        capacity = np.maximum(parts.capacity, 0.0)
+        filled = np.where(np.abs(capacity - 1.0) < ROUNDING, 1.0, capacity)
+        self._filled = [filled, *self._filled[:-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,13 @@ class Parts:
     important: Vector
     ordinary: Vector
     usable: Vector
+
+    @property
+    def capacity(self) -> Vector:
+        """What a node can make, whatever is ordered: min(1 - ψ, essential, important, ordinary)."""
+        return np.asarray(
+            np.minimum.reduce([self.direct, self.essential, self.important, self.ordinary])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,7 @@ class Stepper:
         net = self.network
         received = np.zeros_like(stock)
         for lag, matrix in self.supply:
-            past = history.lagged(lag)
+            past = history.filled(lag)
             received += matrix @ (past if target is None else np.minimum(past, 1.0))
         if self.ceiling.any():
             done = np.where(self.ramp > 0, (t - 1) / np.where(self.ramp > 0, self.ramp, 1.0), 1.0)
@@ -174,7 +190,7 @@ class Stepper:
         ordinary = 1.0 - self.ordinary @ (1.0 - capped)
         demand = np.ones_like(psi)
         if self.sales.nnz:
-            demand = self.sales @ history.lagged(1) + self.final_demand[:, None]
+            demand = self.sales @ history.output + self.final_demand[:, None]
         parts = Parts(1.0 - psi, demand, essential, important, ordinary, capped)
         h = np.minimum.reduce([parts.direct, demand, essential, important, ordinary])
         h = np.clip(h, 0.0, 1.0)
@@ -195,9 +211,9 @@ class Stepper:
         net, grow = self.network, self.growing
         assert grow is not None
         need = target[net.input_customer]
-        past = history.lagged(1)
+        past = history.filled(1)
         able = np.maximum(past - 1.0, 0.0)  # of suppliers that grow themselves
-        free = ((past >= 1.0) & ~grow.grows[:, None]).astype(np.float64)  # of all others: as asked
+        free = np.minimum(past, 1.0) * ~grow.grows[:, None]  # of all others: the part of orders they fill
         asked = target[grow.customer] - 1.0
         extra = np.minimum(asked, grow.own @ able + (grow.other @ free) * asked)
         # What a supplier makes beyond its baseline adds to a whole input; it doesn't fill the hole that another left.
@@ -214,7 +230,8 @@ class Stepper:
             important = target * power_mean(self.important, capped / need, net.rho)
         ordinary = target - self.ordinary @ (need - capped)
         direct = (1.0 - psi) * target
-        demand = self.sales @ np.minimum(past, 1.0) + self.final_demand[:, None] + (target - 1.0)
+        output = np.minimum(history.output, 1.0)
+        demand = self.sales @ output + self.final_demand[:, None] + (target - 1.0)
         parts = Parts(direct, demand, essential, important, ordinary, capped)
         h = np.minimum.reduce([direct, demand, essential, important, ordinary])
         h = np.clip(h, 0.0, target)

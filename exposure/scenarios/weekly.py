@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from exposure.errors import ScenarioError
 from exposure.scenarios.arrays import Codes, Vector, check_unit, sum_by
-from exposure.scenarios.cuts import Cuts, Growth
+from exposure.scenarios.cuts import CauseCuts, Cuts, Growth
 from exposure.scenarios.stepping import CHANNELS, DEMAND, NONE, History, Stepper
 from exposure.scenarios.weekly_network import WeeklyNetwork
 
@@ -98,7 +98,8 @@ def propagate(
 ) -> WeeklyResult:
     """Step a cut through the network week by week.
 
-    q_ik(t) = min(1, Σ_j s_ijk h_j(t - lag_k) + g_ik(t)),   g(t) = min(G, G (t - 1) / weeks)
+    q_ik(t) = min(1, Σ_j s_ijk φ_j(t - lag_k) + g_ik(t)),   g(t) = min(G, G (t - 1) / weeks)
+    φ_j = max(0, min(1 - ψ_j, e_j, c_j, o_j))    part of orders filled: lost demand is no shortage downstream
     u_ik(t) = q_ik(t) + I_ik(t-1)
     e_i = min over essential k of u_ik
     c_i = CES_ρ over important k of min(1, u_ik), cost outside them always available
@@ -168,7 +169,7 @@ def propagate(
         h, stock, parts = stepper.step(t, path[t - 1][:, None], history, stock, full)
         channel[t - 1], bottleneck[t - 1] = stepper.name_bottleneck(h, parts)
         output[t - 1] = h[:, 0]
-        history.push(h)
+        history.push(h, parts)
     mean = np.cumsum(output, axis=0)[np.array(ordered) - 1] / np.array(ordered)[:, None]
     short = output < 1.0
     first = np.where(short.any(axis=0), short.argmax(axis=0) + 1, 0)
@@ -198,7 +199,7 @@ class ManyLosses:
 
 def propagate_many(
     network: WeeklyNetwork,
-    cuts: Cuts,
+    cuts: Cuts | CauseCuts,
     *,
     horizons: Sequence[int] = (52,),
     cover_weeks: ArrayLike | None = None,
@@ -209,8 +210,8 @@ def propagate_many(
 ) -> ManyLosses:
     """Mean losses of many shocks, stepped side by side.
 
-    Nodes that are asked to grow need more of every input: q_ik(t) = Σ_j s_ijk a_j with a_j = h_j of a supplier that is
-    short or grows itself, and what is asked of any other; h_i ≤ 1 + γ_i(t). So a gain lasts as long as inputs and
+    Nodes that are asked to grow need more of every input: q_ik(t) = Σ_j s_ijk a_j with a_j = φ_j of what is asked, or
+    what a supplier that grows itself makes; h_i ≤ 1 + γ_i(t). So a gain lasts as long as inputs and
     stocks do.
 
     Parameters
@@ -272,8 +273,8 @@ def propagate_many(
         same, before = 0, (np.empty(0), np.empty(0))
         for t in range(1, weeks + 1):
             target = None if asked is None else asked.target(t, n)
-            h, stock, _ = stepper.step(t, some.at(t), history, stock, full, target)
-            history.push(h)
+            h, stock, parts = stepper.step(t, some.at(t), history, stock, full, target)
+            history.push(h, parts)
             short = h < 1.0
             seen[short & (seen == 0)] = t
             made, beyond = (
