@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from exposure.scenarios.cases import build_cases, single_cases
-from exposure.scenarios.effects import OutputChange, issuer_effects
+from exposure.scenarios.effects import OutputChange, issuer_effects, shared_weight
 
 
 def one_effect(facts, scenario, severity, loss, direct, gains, assumptions):
@@ -26,6 +26,8 @@ def one_effect(facts, scenario, severity, loss, direct, gains, assumptions):
         direct=np.array([[direct]]),
         growth={name: np.array([[growth]]) for name, growth in gains.items()},
         known=np.array([[loss is not None]]),
+        loss_weight=shared_weight(cases, np.ones((1, 1)), assumptions),
+        gain_weight=shared_weight(cases, np.ones((1, 1)), assumptions),
     )
     found = issuer_effects([facts], cases, change, assumptions)
 

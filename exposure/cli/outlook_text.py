@@ -104,10 +104,13 @@ def reverse_text(found: ReverseResult, inputs: Inputs) -> str:
         kind = (
             f"worst at base severity with a chance of {percent(row['plausibility_at_least'], 0)} or more"
             if row["plausibility_at_least"]
-            else "worst of all, at high severity"
+            else "worst of all, if each is as severe as it gets"
+        )
+        what = (
+            "chance" if row["plausibility_at_least"] else "chance that all happen, at any severity,"
         )
         text += (
-            f"{kind}: {percent(row['loss'])} by {' + '.join(row['scenarios'])} (chance {chance})\n"
+            f"{kind}: {percent(row['loss'])} by {' + '.join(row['scenarios'])} ({what} {chance})\n"
         )
     if not found.market.is_empty():
         text += "\nthe market's answer: distances of returns over a year, not chances of acts\n"

@@ -172,6 +172,18 @@ def stress_command(
             "name scenarios with -s ID, or --all, --acts, --replay EVENT, --shock NODE=-0.4, --list-add"
             " LISTING:MECHANISM, --draws N or --reverse 10%"
         )
+    _refuse_idle(
+        asked=asked,
+        draws=draws is not None or lost is not None,
+        typed=bool(nodes or adds or acts or replay),
+        duration=lasting is not None,
+        combine=combine,
+        dependence=dependence is not None,
+        table=chosen == "table",
+        tabular=chosen in ("csv", "parquet"),
+        by=by,
+        output=output is not None,
+    )
     day = parse_date(as_of)
     eve = None if replay is None else _eve(replay, content)
     inputs = prepare(
@@ -239,6 +251,39 @@ def parse_duration(text: str) -> Range:
     return Range(years[0], (years[0] + years[-1]) / 2.0, years[-1], "typed by the user")
 
 
+def _refuse_idle(
+    *,
+    asked: bool,
+    draws: bool,
+    typed: bool,
+    duration: bool,
+    combine: bool,
+    dependence: bool,
+    table: bool,
+    tabular: bool,
+    by: str,
+    output: bool,
+) -> None:
+    """Refuse options that would do nothing, or that one page would show for different worlds."""
+    if dependence and not draws:
+        raise typer.BadParameter("--dependence is for --draws and --reverse")
+    if draws and (typed or duration or combine):
+        raise typer.BadParameter(
+            "--draws and --reverse draw scenarios of the catalogue: they take -s, and no --shock, --list-add, --acts,"
+            " --replay, --duration or --combine"
+        )
+    if not asked and (by != "scenario"):
+        raise typer.BadParameter(
+            "--by needs scenarios: -s ID, --all, --acts, --replay, --shock or --list-add"
+        )
+    if draws and asked and tabular:
+        raise typer.BadParameter(
+            "--format csv and parquet hold one table: ask for scenarios, draws or reverse, or use --json"
+        )
+    if output and table:
+        raise typer.BadParameter("-o writes --format csv, json or parquet; name one of them")
+
+
 def _check(severity: str, by: str) -> None:
     if severity not in SEVERITY_NAMES:
         raise typer.BadParameter(f"--severity {severity!r} must be low, base, high or all")
@@ -246,13 +291,13 @@ def _check(severity: str, by: str) -> None:
         raise typer.BadParameter(f"--by {by!r} must be one of {', '.join(VIEWS_OF)}")
 
 
-def _list_adds(texts: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _list_adds(texts: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for text in texts:
         name, sign, mechanism = text.rpartition(":")
         if not sign or not name.strip() or not mechanism.strip():
             raise typer.BadParameter(f"--list-add {text!r} must look like 688256.SH:entity_list")
-        found[name.strip()] = mechanism.strip()
+        found.setdefault(name.strip(), []).append(mechanism.strip())
     return found
 
 
@@ -302,7 +347,7 @@ def _stress(
     names: list[str],
     *,
     nodes: dict[str, float],
-    adds: dict[str, str],
+    adds: dict[str, list[str]],
     duration: Range | None,
     combine: bool,
 ) -> Shock:

@@ -9,18 +9,28 @@ Symbols: D cases, S scenarios, n nodes; u place between low (0), base (½) and h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exposure.errors import ScenarioError
 from exposure.scenarios.arrays import Vector
-from exposure.scenarios.definitions import Mechanism, Range, ScenarioDefinition, Severity
+from exposure.scenarios.cuts import CauseCuts, NodeCut
+from exposure.scenarios.definitions import (
+    Mechanism,
+    Range,
+    ScenarioDefinition,
+    Severity,
+    Substitution,
+)
 
 Flags = NDArray[np.bool_]
 Triple = tuple[float, float, float]
 PLACE = {"low": 0.0, "base": 0.5, "high": 1.0}
+WEEKS_PER_YEAR = 52.0
+MID = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +61,77 @@ class MarketCases:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseCut:
+    """What one scenario cuts at one node by one cause, in every case.
+
+    Parameters
+    ----------
+    size
+        ψ in full, 0 where the scenario doesn't happen, of shape (D,).
+    on
+        Whether it happens, of shape (D,): a stated size of 0 is a size.
+    years
+        How long it lasts, (lo, mid, hi), of shape (D, 3).
+    """
+
+    node: str
+    cause: str
+    size: Vector
+    on: Flags
+    start_week: float
+    ramp_weeks: float
+    years: Vector
+
+    def weeks(self, end: int) -> Vector:
+        """Return the last week of the cut at one end of its duration, of shape (D,)."""
+        return np.asarray(np.ceil(WEEKS_PER_YEAR * self.years[:, end]), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Cases:
     """Everything that D cases do, before it propagates.
 
     Parameters
     ----------
-    cut, start_week, ramp_weeks
-        Node → values of shape (D,).
+    happens, years
+        Which of S scenarios happen, of shape (D, S), and how long each lasts, (lo, mid, hi), of shape (D, S, 3).
+    chain
+        Which scenarios cut something in the chain, of shape (S,).
+    cuts
+        By node, cause and scenario.
     horizon
         Weeks over which losses are averaged, of shape (D,).
     stock
         (node, customer or None) → weeks of stock (lo, mid, hi), of shape (D, 3).
     markets
         Where lost supply may move.
-    revenue, price
-        Factor → signed change of the revenue that it measures, and signed price return at a score of 1, of shape (D,).
+    revenue
+        Factor → (number of the scenario, signed change of the revenue that it measures, of shape (D,)).
+    price
+        Factor → signed price return at a score of 1, of shape (D,).
     own_price
-        Issuer → signed price return from entering a list, of shape (D,).
-    years, priced
-        How long the cuts in the chain last, and the part that prices hold already, (lo, mid, hi), of shape (D, 3).
-    revenue_years
-        Factor → how long its change of revenue lasts, (lo, mid, hi), of shape (D, 3).
+        Issuer → signed price return from entering lists, of shape (D,).
+    touched
+        Factor, or issuer of ``own_price`` → cases in which a scenario speaks of it, of shape (D,).
+    priced
+        The part that prices hold already, (lo, mid, hi), of shape (D, 3).
     empty
         Cases in which nothing happens, of shape (D,).
     unmodelled
         Issuer → cases that touch it by an amount nobody states, of shape (D,).
     """
 
-    cut: Mapping[str, Vector]
-    start_week: Mapping[str, Vector]
-    ramp_weeks: Mapping[str, Vector]
+    happens: Flags
+    years: Vector
+    chain: Flags
+    cuts: tuple[CaseCut, ...]
     horizon: NDArray[np.int64]
     stock: Mapping[tuple[str, str | None], Vector]
     markets: tuple[MarketCases, ...]
-    revenue: Mapping[str, Vector]
+    revenue: Mapping[str, tuple[tuple[int, Vector], ...]]
     price: Mapping[str, Vector]
     own_price: Mapping[str, Vector]
-    years: Vector
-    revenue_years: Mapping[str, Vector]
+    touched: Mapping[str, Flags]
     priced: Vector
     empty: Flags
     unmodelled: Mapping[str, Flags]
@@ -98,9 +141,58 @@ class Cases:
         """Number of cases."""
         return int(self.horizon.size)
 
+    def full_cut(self, node: str) -> Vector:
+        """Return ψ of a node in full, all causes together, of shape (D,)."""
+        return _over_causes(
+            [(cut.cause, cut.size) for cut in self.cuts if cut.node == node], self.count
+        )
+
+    def mean_cut(self, node: str, end: int) -> Vector:
+        """Return the mean of ψ(t) over each case's horizon at one end of the durations, of shape (D,)."""
+        return _mean_cut([cut for cut in self.cuts if cut.node == node], self.horizon, end)
+
     def shocked(self, row: int) -> frozenset[str]:
-        """Return the nodes that lose supply in a case."""
-        return frozenset(name for name, values in self.cut.items() if values[row] > 0.0)
+        """Return the nodes that a scenario of the case cuts, by however little."""
+        return frozenset(cut.node for cut in self.cuts if cut.on[row])
+
+    def rows(self, rows: Sequence[int]) -> Cases:
+        """Return some of the cases."""
+        at = np.asarray(rows, dtype=np.int64)
+
+        def some(values: Mapping[Any, NDArray[Any]]) -> dict[Any, Any]:
+            return {name: value[at] for name, value in values.items()}
+
+        return Cases(
+            happens=self.happens[at],
+            years=self.years[at],
+            chain=self.chain,
+            cuts=tuple(
+                replace(cut, size=cut.size[at], on=cut.on[at], years=cut.years[at])
+                for cut in self.cuts
+            ),
+            horizon=self.horizon[at],
+            stock=some(self.stock),
+            markets=tuple(
+                replace(
+                    item,
+                    cut=item.cut[at],
+                    reallocation=item.reallocation[at],
+                    headroom=item.headroom[at],
+                    ramp_weeks=item.ramp_weeks[at],
+                )
+                for item in self.markets
+            ),
+            revenue={
+                name: tuple((number, size[at]) for number, size in terms)
+                for name, terms in self.revenue.items()
+            },
+            price=some(self.price),
+            own_price=some(self.own_price),
+            touched=some(self.touched),
+            priced=self.priced[at],
+            empty=self.empty[at],
+            unmodelled=some(self.unmodelled),
+        )
 
 
 def single_cases(
@@ -166,56 +258,41 @@ def build_cases(
     >>> three = [scenario("a", 0.5, "rule"), scenario("b", 0.8, "rule"), scenario("c", 0.5, "quake")]
     >>> cases = build_cases(three, np.array([[1, 1, 0], [1, 1, 1]], dtype=bool), np.full((2, 3), 0.5),
     ...     mechanisms={}, under=frozenset(), shares={}, priced=Range(0, 0, 0, ""))
-    >>> cases.cut["hbm"].round(12).tolist()
+    >>> cases.full_cut("hbm").round(12).tolist()
     [0.8, 0.9]
     """
     if happens.shape != u.shape or happens.shape[1] != len(scenarios):
         raise ValueError(f"happens {happens.shape} and u {u.shape} must be (cases, scenarios)")
-    builder = _Builder(happens, u)
-    for number, item in enumerate(scenarios):
-        builder.add(number, item, mechanisms, under, shares)
     span = np.repeat(
         np.array([_triple(item.duration_years) for item in scenarios]).reshape(1, -1, 3),
         happens.shape[0],
         axis=0,
     )
     if years is not None:
-        span = np.repeat(years[:, :, None], 3, axis=2)
+        span = np.repeat(np.asarray(years, dtype=np.float64)[:, :, None], 3, axis=2)
+    builder = _Builder(happens, u, span)
+    for number, item in enumerate(scenarios):
+        builder.add(number, item, mechanisms, under, shares)
     known = np.array([_triple(item.priced or priced) for item in scenarios]).reshape(-1, 3)
-
-    def longest(taking_part: Sequence[bool]) -> Vector:
-        on = happens & np.array(taking_part, dtype=np.bool_)
-        return np.asarray((on[:, :, None] * span).max(axis=1, initial=0.0))
-
-    factors = {shock.factor for item in scenarios for shock in item.revenue_shocks}
     least = np.where(happens[:, :, None], known[None], np.inf).min(axis=1, initial=np.inf)
     weeks = np.array([item.horizon_weeks for item in scenarios], dtype=np.int64)
+    horizon = np.maximum(1, (happens * weeks).max(axis=1, initial=0))
     still = np.array([item.is_empty for item in scenarios], dtype=np.bool_)
     return Cases(
-        cut=builder.cuts(),
-        start_week=builder.earliest,
-        ramp_weeks=builder.shortest,
-        horizon=np.maximum(1, (happens * weeks).max(axis=1, initial=0)),
+        happens=happens,
+        years=span,
+        chain=np.array([_cuts_chain(item) for item in scenarios], dtype=np.bool_),
+        cuts=tuple(sorted(builder.found_cuts, key=lambda cut: (cut.node, cut.cause))),
+        horizon=horizon,
         stock=builder.stock,
-        markets=builder.market_cases(),
-        revenue={
-            name: -_joined(losses) + gains for name, (losses, gains) in builder.revenue.items()
-        },
-        price={
-            name: np.prod([1.0 + part for part in parts], axis=0) - 1.0
-            for name, parts in builder.price.items()
-        },
+        markets=builder.market_cases(horizon),
+        revenue={name: tuple(terms) for name, terms in sorted(builder.revenue.items())},
+        price={name: _compound(parts) for name, parts in sorted(builder.price.items())},
         own_price={
-            name: np.prod([1.0 + part for part in parts], axis=0) - 1.0
-            for name, parts in builder.own_price.items()
+            issuer: _compound(list(parts.values()))
+            for issuer, parts in sorted(builder.own_price.items())
         },
-        years=longest([_cuts_chain(item) for item in scenarios]),
-        revenue_years={
-            factor: longest(
-                [any(s.factor == factor for s in item.revenue_shocks) for item in scenarios]
-            )
-            for factor in sorted(factors)
-        },
+        touched=builder.touched,
         priced=np.where(np.isfinite(least), least, 0.0),
         empty=np.asarray(~(happens & ~still).any(axis=1), dtype=np.bool_),
         unmodelled=builder.unmodelled,
@@ -234,17 +311,16 @@ class _Market:
 class _Builder:
     """Collects what each scenario does in the cases in which it happens."""
 
-    def __init__(self, happens: Flags, u: Vector) -> None:
-        self.happens, self.u = happens, u
+    def __init__(self, happens: Flags, u: Vector, years: Vector) -> None:
+        self.happens, self.u, self.years = happens, u, years
         self.rows = happens.shape[0]
-        self.causes: dict[str, dict[str, Vector]] = {}
-        self.earliest: dict[str, Vector] = {}
-        self.shortest: dict[str, Vector] = {}
+        self.found_cuts: list[CaseCut] = []
         self.stock: dict[tuple[str, str | None], Vector] = {}
-        self.revenue: dict[str, tuple[list[Vector], Vector]] = {}
+        self.revenue: dict[str, list[tuple[int, Vector]]] = {}
         self.price: dict[str, list[Vector]] = {}
-        self.own_price: dict[str, list[Vector]] = {}
+        self.own_price: dict[str, dict[str, Vector]] = {}
         self.markets: dict[tuple[str, str, str], _Market] = {}
+        self.touched: dict[str, Flags] = {}
         self.unmodelled: dict[str, Flags] = {}
 
     def add(
@@ -257,84 +333,79 @@ class _Builder:
     ) -> None:
         on, u = self.happens[:, number], self.u[:, number]
         for name in item.unmodelled:
-            self.unmodelled[name] = (
-                self.unmodelled.get(name, np.zeros(self.rows, dtype=np.bool_)) | on
-            )
+            self._mark(self.unmodelled, name, on)
         for shock in item.node_shocks:
             cause = shock.cause or f"{item.id}:{shock.node}"
-            self._cut(
-                shock.node,
-                cause,
-                on * at_place(shock.severity, u),
-                on,
-                shock.start_week,
-                shock.ramp_weeks,
-            )
+            size = on * at_place(shock.severity, u)
+            self._cut(number, shock.node, cause, size, shock.start_week, shock.ramp_weeks)
         for listing in item.listings:
             what = mechanisms[listing.mechanism]
             part = what.repeat if (listing.issuer, what.id) in under else 1.0
-            loss = on * at_place(what.output_loss, u) * part
             cause = f"listing of {listing.issuer}: {what.id}"
-            self._cut(listing.issuer, cause, loss, on, 1, 0.0)
-            effect = on * at_place(what.price_effect, u) * part
-            self.own_price.setdefault(listing.issuer, []).append(effect)
+            loss = on * at_place(what.output_loss, u) * part
+            self._cut(number, listing.issuer, cause, loss, 1.0, 0.0)
+            self._own_price(listing.issuer, what.id, on * at_place(what.price_effect, u) * part)
+            self._mark(self.touched, listing.issuer, on)
         for change in item.revenue_shocks:
             size = on * at_place(change.change, u)
-            losses, gains = self.revenue.setdefault(change.factor, ([], np.zeros(self.rows)))
-            losses.append(np.maximum(0.0, -size))
-            gains += np.maximum(0.0, size)
+            self.revenue.setdefault(change.factor, []).append((number, size))
+            self._mark(self.touched, change.factor, on)
         for reaction in item.price_effects:
             self.price.setdefault(reaction.factor, []).append(on * at_place(reaction.effect, u))
+            self._mark(self.touched, reaction.factor, on)
         for stock in item.stockpiles:
             weeks = np.asarray(on[:, None] * np.array(_triple(stock.weeks)), dtype=np.float64)
             key = (stock.node, stock.customer)
             held = self.stock.get(key)
             self.stock[key] = weeks if held is None else np.maximum(held, weeks)
         for sub in item.substitutions:
-            key3 = (sub.market, sub.node, sub.benefit_factor)
-            none = np.zeros(self.rows)
-            share = shares.get((sub.subject, sub.measure), (0.0, 0.0, 0.0))
-            draft = _Market(share, none, none, np.full(self.rows, np.inf), set())
-            found = self.markets.setdefault(key3, draft)
-            moved, room = at_place(sub.reallocation, u), at_place(sub.headroom, u)
-            found.reallocation = np.maximum(found.reallocation, on * moved)
-            found.headroom = np.maximum(found.headroom, on * room)
-            found.ramp = np.minimum(found.ramp, np.where(on, sub.ramp_weeks, np.inf))
-            found.suppliers |= set(sub.suppliers)
+            self._market(sub, on, u, shares)
 
-    def _cut(self, node: str, cause: str, size: Vector, on: Flags, start: int, ramp: float) -> None:
+    def _mark(self, where: dict[str, Flags], name: str, on: Flags) -> None:
+        where[name] = where.get(name, np.zeros(self.rows, dtype=np.bool_)) | on
+
+    def _cut(
+        self, number: int, node: str, cause: str, size: Vector, start: float, ramp: float
+    ) -> None:
         if ((size < 0) | (size > 1)).any():
             raise ScenarioError(f"the cut of {node} lies outside 0..1")
-        causes = self.causes.setdefault(node, {})
-        causes[cause] = np.asarray(
-            np.maximum(causes.get(cause, np.zeros(self.rows)), size), dtype=np.float64
-        )
-        first = np.where(on, float(start), np.inf)
-        slow = np.where(on, ramp, np.inf)
-        self.earliest[node] = np.asarray(np.minimum(self.earliest.get(node, first), first))
-        self.shortest[node] = np.asarray(np.minimum(self.shortest.get(node, slow), slow))
+        on, years = self.happens[:, number], self.years[:, number]
+        self.found_cuts.append(CaseCut(node, cause, size, on, float(start), float(ramp), years))
 
-    def cuts(self) -> dict[str, Vector]:
-        for values in (self.earliest, self.shortest):
-            least = 1.0 if values is self.earliest else 0.0
-            for node in values:
-                values[node] = np.where(np.isfinite(values[node]), values[node], least)
-        return {
-            node: _joined(list(causes.values())) for node, causes in sorted(self.causes.items())
-        }
+    def _own_price(self, issuer: str, mechanism: str, effect: Vector) -> None:
+        """Note a listing's price effect: however many scenarios list a company by one mechanism, it is listed once."""
+        parts = self.own_price.setdefault(issuer, {})
+        held = parts.get(mechanism)
+        if held is not None:
+            effect = np.where(np.abs(held) >= np.abs(effect), held, effect)
+        parts[mechanism] = np.asarray(effect, dtype=np.float64)
 
-    def market_cases(self) -> tuple[MarketCases, ...]:
-        cuts = self.cuts()
+    def _market(
+        self, sub: Substitution, on: Flags, u: Vector, shares: Mapping[tuple[str, str], Triple]
+    ) -> None:
         none = np.zeros(self.rows)
+        share = shares.get((sub.subject, sub.measure), (0.0, 0.0, 0.0))
+        draft = _Market(share, none, none, np.full(self.rows, np.inf), set())
+        found = self.markets.setdefault((sub.market, sub.node, sub.benefit_factor), draft)
+        moved, room = at_place(sub.reallocation, u), at_place(sub.headroom, u)
+        found.reallocation = np.maximum(found.reallocation, on * moved)
+        found.headroom = np.maximum(found.headroom, on * room)
+        found.ramp = np.minimum(found.ramp, np.where(on, sub.ramp_weeks, np.inf))
+        found.suppliers |= set(sub.suppliers)
+        if share[MID] > 0.0:
+            self._mark(self.touched, sub.benefit_factor, on)
+
+    def market_cases(self, horizon: NDArray[np.int64]) -> tuple[MarketCases, ...]:
         found: list[MarketCases] = []
         for (market, node, factor), row in sorted(self.markets.items()):
+            cut = _mean_cut([item for item in self.found_cuts if item.node == node], horizon, MID)
             found.append(
                 MarketCases(
                     market,
                     node,
                     factor,
                     row.share,
-                    np.where(row.reallocation > 0, cuts.get(node, none), 0.0),
+                    np.where(row.reallocation > 0, cut, 0.0),
                     row.reallocation,
                     row.headroom,
                     np.where(np.isfinite(row.ramp), row.ramp, 0.0),
@@ -344,9 +415,38 @@ class _Builder:
         return tuple(found)
 
 
-def _joined(parts: Sequence[Vector]) -> Vector:
-    """Return 1 − Π(1 − part): what independent causes take together."""
-    return np.asarray(1.0 - np.prod([1.0 - part for part in parts], axis=0))
+def _mean_cut(cuts: Sequence[CaseCut], horizon: NDArray[np.int64], end: int) -> Vector:
+    """Return the mean of ψ(t) over each case's horizon, of shape (D,)."""
+    timed = [
+        NodeCut(0, cut.cause, cut.size, cut.start_week, cut.ramp_weeks, cut.weeks(end))
+        for cut in cuts
+    ]
+    if not timed:
+        return np.zeros(horizon.size)
+    path = CauseCuts(1, horizon.size, tuple(timed))
+    last = int(horizon.max())
+    if path.constant_from(last) <= 1:
+        return path.psi[:, 0]
+    total = np.zeros(horizon.size)
+    for week in range(1, last + 1):
+        total += path.at(week)[0] * (week <= horizon)
+    return np.asarray(total / horizon)
+
+
+def _over_causes(sizes: Sequence[tuple[str, Vector]], rows: int) -> Vector:
+    """Return 1 − Π over causes (1 − the largest of the cause)."""
+    causes: dict[str, Vector] = {}
+    for cause, size in sizes:
+        held = causes.get(cause)
+        causes[cause] = size if held is None else np.asarray(np.maximum(held, size))
+    kept = np.ones(rows)
+    for size in causes.values():
+        kept = kept * (1.0 - size)
+    return np.asarray(1.0 - kept)
+
+
+def _compound(parts: Sequence[Vector]) -> Vector:
+    return np.asarray(np.prod([1.0 + part for part in parts], axis=0) - 1.0)
 
 
 def _cuts_chain(item: ScenarioDefinition) -> bool:

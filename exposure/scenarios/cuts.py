@@ -153,7 +153,9 @@ class CauseCuts:
         last = 1.0
         for cut in self.cuts:
             ends = cut.weeks[cut.weeks < weeks]
-            last = max(last, cut.start_week + cut.ramp_weeks, float(np.max(ends, initial=0.0)) + 1.0)
+            last = max(
+                last, cut.start_week + cut.ramp_weeks, float(np.max(ends, initial=0.0)) + 1.0
+            )
         return int(np.ceil(last))
 
     def at(self, week: int) -> Vector:

@@ -127,8 +127,8 @@ class Substitution:
 class ScenarioDefinition:
     """One scenario; ``probability`` is None where nobody states one.
 
-    ``kind`` is ``what_if`` (may happen) or ``act`` (happened: the rule that ``event`` names, for replay). ``parts`` are
-    the scenarios that a combination is made of. ``driver`` is 1 where an escalation makes it likelier, −1 where it
+    ``kind`` is ``what_if`` (may happen) or ``act`` (happened: the rule that ``event`` names, for replay). ``members``
+    are the scenarios that a combination is made of. ``driver`` is 1 where an escalation makes it likelier, −1 where it
     makes it less likely, 0 where it leaves it alone. ``priced`` is the part that prices hold already.
     ``unmodelled`` names issuers that it surely touches by an amount nobody states: their returns stay unknown.
     """
@@ -153,7 +153,7 @@ class ScenarioDefinition:
     unmodelled: tuple[str, ...] = ()
     kind: str = "what_if"
     event: str | None = None
-    parts: tuple[str, ...] = ()
+    members: tuple[ScenarioDefinition, ...] = ()
     priced: Range | None = None
     driver: int = 1
     file: str = ""
@@ -161,6 +161,8 @@ class ScenarioDefinition:
     @property
     def is_empty(self) -> bool:
         """Whether the scenario changes nothing."""
+        if self.members:
+            return all(item.is_empty for item in self.members)
         return not (
             self.node_shocks
             or self.revenue_shocks

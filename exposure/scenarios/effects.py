@@ -52,12 +52,16 @@ class OutputChange:
         Benefit factor → Γ of shape (D, I, 3).
     known
         Whether L is known, of shape (D, I).
+    loss_weight, gain_weight
+        ω of what is lost and of what is won in the chain, of shape (D, I, 3).
     """
 
     loss: Vector
     direct: Vector
     growth: Mapping[str, Vector]
     known: Flags
+    loss_weight: Vector
+    gain_weight: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Effects:
     earnings
         dE/E, signed.
     weight
-        ω of cuts in the chain at the short, middle and long duration; of shape (D, 3).
+        ω at the short, middle and long duration, of the channels by their size.
     fundamental
         Price return through earnings, signed.
     forced
@@ -120,6 +124,8 @@ def issuer_effects(
 
     dR = −L + Σ_m b Γ_m (1 − L) + Σ_f x_f c_f        r = ω κ (1 − p) leverage dR EV/Eq + Σ_f x_f e_f + own, at least −1
 
+    A loss of revenue takes from what earlier losses leave; each channel has the ω of its own scenarios.
+
     Parameters
     ----------
     facts
@@ -136,68 +142,133 @@ def issuer_effects(
     Methodology 3.5. Gains are limited to the output that is still made.
     """
     shape = (cases.count, len(facts))
-    loss = np.sort(change.loss, axis=2)
-    known = change.known.copy()
-    parts: dict[str, Vector] = {}
-    upstream = np.where(change.direct >= loss[..., MID] - 1e-12, 0.0, loss[..., MID])
-    parts["direct"] = -np.where(upstream > 0, 0.0, loss[..., MID])
-    parts["upstream"] = -upstream
-    revenue = -loss[..., ::-1]
+    loss, known = _held(change.loss), change.known.copy()
+    direct = np.minimum(change.direct, loss[..., MID])
+    parts: dict[str, Vector] = {"direct": -direct, "upstream": direct - loss[..., MID]}
+    left = 1.0 - loss[..., ::-1]  # of output, worse end first
     gain = np.zeros((*shape, 3))
     for factor, growth in sorted(change.growth.items()):
-        score, scored = _scores(facts, factor)
-        gain += score[None] * np.sort(growth, axis=2) * (1.0 - loss[..., ::-1])
-        known |= scored[None] & (growth[..., HI] > 0).any(axis=1, keepdims=True)
+        score, _ = _scores(facts, factor)
+        gain += score[None] * _held(growth) * left
+    bridge = _Bridge(facts, cases, assumptions)
+    bridge.add(-loss[..., ::-1], change.loss_weight)
+    bridge.add(gain, change.gain_weight)
     parts["gain"] = gain[..., MID].copy()
-    lever = np.array([item.leverage for item in facts]).reshape(-1, 3)
-    chain = np.maximum(-1.0, revenue + gain)
-    weight = _weight(cases, cases.years, assumptions)
-    revenue, fundamental = chain, _fundamental(chain, lever, weight, cases.priced, assumptions)
-    for factor, size in sorted(cases.revenue.items()):
-        score, scored = _scores(facts, factor)
-        part = _scaled(score, size)
-        own = _weight(cases, cases.revenue_years[factor], assumptions)
-        revenue = revenue + part
-        fundamental = fundamental + _fundamental(part, lever, own, cases.priced, assumptions)
-        known |= scored[None] & (size != 0)[:, None]
-        for name, sign in (("gain", 1.0), ("demand", -1.0)):
-            parts[name] = parts.get(name, np.zeros(shape)) + sign * np.maximum(
-                0.0, sign * part[..., MID]
-            )
-    revenue = np.stack(
-        [np.maximum(-1.0, revenue[..., LO]), np.maximum(-1.0, revenue[..., MID]), revenue[..., HI]],
-        axis=2,
-    )
-    earnings = _earnings(revenue, lever)
+    parts["demand"] = np.zeros(shape)
+    for factor, terms in cases.revenue.items():
+        score, _ = _scores(facts, factor)
+        for number, size in terms:
+            part = _scaled(score, size)
+            lost = np.minimum(part, 0.0) * left
+            left = left * (1.0 + np.minimum(part, 0.0))
+            part = np.where(part < 0.0, lost, part)
+            bridge.add(part, cases.years[:, number])
+            parts["gain"] += np.maximum(0.0, part[..., MID])
+            parts["demand"] += np.minimum(0.0, part[..., MID])
     forced = np.zeros((*shape, 3))
-    for factor, size in sorted(cases.price.items()):
-        score, scored = _scores(facts, factor)
+    for factor, size in cases.price.items():
+        score, _ = _scores(facts, factor)
         forced = forced + _scaled(score, size)
-        known |= scored[None] & (size != 0)[:, None]
+    for factor, touched in cases.touched.items():
+        _, scored = _scores(facts, factor)
+        known |= scored[None] & touched[:, None]
     for at, item in enumerate(facts):
         listed = cases.own_price.get(item.issuer_id)
         if listed is not None:
             forced[:, at, :] += listed[:, None]
-            known[:, at] |= listed != 0
-    parts["forced_selling"] = forced[..., MID].copy()
-    for at, item in enumerate(facts):
+            known[:, at] |= cases.touched[item.issuer_id]
         if item.issuer_id in cases.unmodelled:
             known[:, at] &= ~cases.unmodelled[item.issuer_id]
+    parts["forced_selling"] = forced[..., MID].copy()
     thin = np.array([item.thin_margin for item in facts], dtype=np.bool_)[None]
-    price = np.maximum(PRICE_FLOOR, fundamental + forced)
+    price = np.maximum(PRICE_FLOOR, bridge.price + forced)
+    earnings = _by_sign(bridge.revenue, *(bridge.lever[None, :, k] for k in (LO, MID, HI)))
     return Effects(
         loss=loss,
         gain=gain,
-        revenue=revenue,
+        revenue=bridge.revenue,
         earnings=earnings,
-        weight=weight,
-        fundamental=fundamental,
+        weight=bridge.weight(),
+        fundamental=bridge.price,
         forced=forced,
         price=price,
         known=known,
-        wiped_out=known & ((earnings[..., MID] <= -1.0) | (thin & (revenue[..., MID] < 0))),
+        wiped_out=known & ((earnings[..., MID] <= -1.0) | (thin & (bridge.revenue[..., MID] < 0))),
         parts=parts,
     )
+
+
+class _Bridge:
+    """Adds channels of revenue, each with its own duration, to revenue and to the price through earnings."""
+
+    def __init__(self, facts: Sequence[IssuerFacts], cases: Cases, a: Assumptions) -> None:
+        shape = (cases.count, len(facts), 3)
+        self.cases, self.a = cases, a
+        self.lever = np.array([item.leverage for item in facts]).reshape(-1, 3)
+        self.revenue, self.price = np.zeros(shape), np.zeros(shape)
+        self.sizes: list[tuple[Vector, Vector]] = []
+
+    def add(self, part: Vector, weight_or_years: Vector) -> None:
+        """Add a channel, (D, I, 3), the worse end first, with ω of shape (D, I, 3) or years of shape (D, 3)."""
+        weight = weight_or_years
+        if weight.ndim == 2:
+            weight = duration_share(self.cases, weight, self.a)[:, None, :]
+        kappa = (self.a.kappa.lo, self.a.kappa.mid, self.a.kappa.hi)
+        small, middle, large = (
+            weight[..., k]
+            * kappa[k]
+            * (1.0 - self.cases.priced[:, HI - k])[:, None]
+            * self.a.ev_over_equity.mid
+            * self.lever[None, :, k]
+            for k in (LO, MID, HI)
+        )
+        self.revenue = self.revenue + part
+        self.price = self.price + _by_sign(part, small, middle, large)
+        self.sizes.append((np.abs(part[..., MID]), weight))
+
+    def weight(self) -> Vector:
+        """Return the ω that the channels had on average, weighted by their size at the points, of shape (D, I, 3)."""
+        total = np.sum([size for size, _ in self.sizes], axis=0)
+        mixed = np.sum([size[..., None] * weight for size, weight in self.sizes], axis=0)
+        plain = np.broadcast_to(self.sizes[0][1], mixed.shape)
+        share = np.divide(mixed, total[..., None], out=plain.copy(), where=total[..., None] > 0)
+        return np.asarray(share)
+
+
+def duration_share(cases: Cases, years: Vector, a: Assumptions) -> Vector:
+    """Return ω of durations of shape (D, …, 3); a shorter cut is averaged over the horizon, so it weighs as that."""
+    least = (cases.horizon / 52.0).reshape(-1, *([1] * (years.ndim - 1)))
+    span = np.where(years > 0, np.maximum(years, least), 0.0)
+    return duration_weights(span, a.growth.mid, a.discount.mid)
+
+
+def shared_weight(cases: Cases, alone: Vector, a: Assumptions) -> Vector:
+    """Return the ω of what several scenarios cause in the chain: the mean of theirs, weighted by what each does alone.
+
+    ω_i = Σ_s z_s ω_s l_si / Σ_s z_s l_si;  the longest where none of them does anything alone
+
+    Parameters
+    ----------
+    alone
+        What each scenario does to each issuer on its own at base severity, ≥ 0, of shape (S, I).
+
+    Returns
+    -------
+    numpy.ndarray
+        Of shape (D, I, 3).
+    """
+    on = (cases.happens & cases.chain[None]).astype(np.float64)
+    weight = duration_share(cases, cases.years, a)  # (D, S, 3)
+    longest = np.max(on[:, :, None] * weight, axis=1, initial=0.0)
+    total = on @ alone
+    mixed = np.stack([(on * weight[..., k]) @ alone for k in (LO, MID, HI)], axis=2)
+    plain = np.repeat(longest[:, None, :], alone.shape[1], axis=1)
+    return np.asarray(np.divide(mixed, total[..., None], out=plain, where=total[..., None] > 1e-12))
+
+
+def _held(band: Vector) -> Vector:
+    """Return (least, mid, largest) of three readings, the point as it is."""
+    return np.stack([band.min(axis=2), band[..., MID], band.max(axis=2)], axis=2)
 
 
 def growth_of_issuers(
@@ -261,29 +332,6 @@ def _scaled(score: Vector, size: Vector) -> Vector:
     ends.sort(axis=2)
     middle = size[:, None] * score[None][..., MID]
     return np.stack([ends[..., 0], middle, ends[..., 1]], axis=2)
-
-
-def _weight(cases: Cases, years: Vector, a: Assumptions) -> Vector:
-    """Return ω of shape (D, 3); a shorter cut is averaged over the horizon already, so it weighs as that does."""
-    span = np.where(years > 0, np.maximum(years, cases.horizon[:, None] / 52.0), 0.0)
-    return duration_weights(span, a.growth.mid, a.discount.mid)
-
-
-def _fundamental(
-    revenue: Vector, lever: Vector, weight: Vector, priced: Vector, a: Assumptions
-) -> Vector:
-    """Return the price through earnings: harm at its largest multiplier, gain at its smallest, and back."""
-    kappa = (a.kappa.lo, a.kappa.mid, a.kappa.hi)
-    scale = [
-        (weight[:, k] * kappa[k] * (1.0 - priced[:, HI - k]) * a.ev_over_equity.mid)[:, None]
-        for k in (LO, MID, HI)
-    ]
-    small, middle, large = (scale[k] * lever[None, :, k] for k in (LO, MID, HI))
-    return _by_sign(revenue, small, middle, large)
-
-
-def _earnings(revenue: Vector, lever: Vector) -> Vector:
-    return _by_sign(revenue, *(lever[None, :, k] for k in (LO, MID, HI)))
 
 
 def _by_sign(revenue: Vector, small: Vector, middle: Vector, large: Vector) -> Vector:

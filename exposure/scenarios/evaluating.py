@@ -15,6 +15,7 @@ from exposure.scenarios.effects import (
     OutputChange,
     growth_of_issuers,
     issuer_effects,
+    shared_weight,
 )
 from exposure.scenarios.markets import MarketResult
 from exposure.scenarios.network_run import ENDS, NetworkRun
@@ -47,30 +48,56 @@ def evaluate(
         Weeks to report beside each case's own.
     """
     network = world.engine.run(cases, ends=ends, horizons=horizons, batch=batch)
+    loss, direct = _output(world, cases, network)
+    lost, won = _alone(world, cases)
     change = OutputChange(
-        *_output(world, cases, network),
+        loss=loss,
+        direct=direct,
         growth=_growth(world, cases, network),
         known=_known(world, cases, network),
+        loss_weight=shared_weight(cases, lost, world.assumptions),
+        gain_weight=shared_weight(cases, won, world.assumptions),
     )
     return Evaluation(network, issuer_effects(world.facts, cases, change, world.assumptions))
 
 
+def _alone(world: World, cases: Cases) -> tuple[Vector, Vector]:
+    """Return what each scenario takes from and gives to each issuer alone at base severity, both of shape (S, I).
+
+    It only decides whose duration counts how much where several happen at once; elsewhere ones will do.
+    """
+    count, issuers = cases.happens.shape[1], len(world.facts)
+    together = (cases.happens & cases.chain[None]).sum(axis=1).max(initial=0) > 1
+    single = world.singles
+    if not together or single is None:
+        return np.ones((count, issuers)), np.ones((count, issuers))
+    network = world.engine.run(single, ends=("mid",))
+    lost, _ = _output(world, single, network)
+    won = sum(_growth(world, single, network).values(), np.zeros((count, issuers, 3)))
+    return lost[..., 1], won[..., 1]
+
+
 def _output(world: World, cases: Cases, network: NetworkRun) -> tuple[Vector, Vector]:
-    """Return L of shape (D, I, 3) and the direct part at the points of shape (D, I)."""
+    """Return L of shape (D, I, 3) and the part at the points that is a cut of the issuer itself, of shape (D, I).
+
+    An issuer without links loses what is cut of itself, over the same weeks as any other.
+    """
     shape = (cases.count, len(world.facts))
     loss, direct = np.zeros((*shape, 3)), np.zeros(shape)
     middle = network.own_loss["mid"]
+    cut = {item.node for item in cases.cuts}
     for i, item in enumerate(world.facts):
         at = world.graph.position.get(item.issuer_id)
-        cut = cases.cut.get(item.issuer_id)
-        if cut is not None:
-            direct[:, i] = cut
-        if at is None:
-            loss[:, i, :] = direct[:, i, None]  # no links: only a cut of the issuer itself is known
-            continue
-        loss[:, i, 0] = network.own_loss.get("lo", middle)[:, at]
-        loss[:, i, 1] = middle[:, at]
-        loss[:, i, 2] = network.own_loss.get("hi", middle)[:, at]
+        own = item.issuer_id in cut
+        if own:
+            direct[:, i] = cases.mean_cut(item.issuer_id, 1)
+        if at is not None:
+            loss[:, i, 0] = network.own_loss.get("lo", middle)[:, at]
+            loss[:, i, 1] = middle[:, at]
+            loss[:, i, 2] = network.own_loss.get("hi", middle)[:, at]
+        elif own:
+            for end in range(3):
+                loss[:, i, end] = cases.mean_cut(item.issuer_id, end)
     loss[..., 0] = np.minimum(loss[..., 0], loss[..., 1])
     loss[..., 2] = np.maximum(loss[..., 2], loss[..., 1])
     return loss, direct
@@ -84,8 +111,9 @@ def _known(
         at = world.graph.position.get(item.issuer_id)
         if at is not None:
             found[:, i] = network.reached[:, at]
-        elif item.issuer_id in cases.cut:
-            found[:, i] = cases.cut[item.issuer_id] > 0
+        for cut in cases.cuts:
+            if cut.node == item.issuer_id:
+                found[:, i] |= cut.on
     return found
 
 

@@ -6,7 +6,7 @@ Symbols: D cases, n nodes of the graph, H horizons; lo, mid, hi from the least t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from exposure.factors.graph import SupplyGraph
 from exposure.factors.recipes import End, recipes
 from exposure.scenarios.arrays import Vector
-from exposure.scenarios.cases import Cases, MarketCases
-from exposure.scenarios.cuts import Cuts, Growth
+from exposure.scenarios.cases import CaseCut, Cases
+from exposure.scenarios.cuts import CauseCuts, Cuts, Growth, NodeCut
 from exposure.scenarios.definitions import Range
 from exposure.scenarios.markets import MarketResult, clear_and_run
 from exposure.scenarios.readings import spared, surely_reached, weekly_reading
@@ -24,7 +24,6 @@ from exposure.scenarios.weekly import HORIZONS, ManyLosses, propagate_many
 from exposure.scenarios.weekly_network import WeeklyNetwork
 
 ENDS: tuple[End, ...] = ("lo", "mid", "hi")
-WEEKS_PER_YEAR = 52.0
 STOCK_END: Mapping[End, int] = {"lo": 2, "mid": 1, "hi": 0}
 
 
@@ -194,14 +193,14 @@ class ChainEngine:
         )
         markets: dict[str, MarketResult] = {}
         for rows in groups.values():
-            some = _rows(cases, rows)
+            some = cases.rows(rows)
             network = weekly_reading(self.graph, "hi", self.lag, self.rho.lo, ranking[rows[0]])
             cuts, cover = self._cuts(some, network.n, "hi"), self._cover(some, network, "hi")
 
             def run(
                 growth: Growth | None,
                 network: WeeklyNetwork = network,
-                cuts: Cuts = cuts,
+                cuts: Cuts | CauseCuts = cuts,
                 cover: Vector | None = cover,
             ) -> ManyLosses:
                 return propagate_many(
@@ -216,22 +215,23 @@ class ChainEngine:
                 _put(markets, name, market, rows, cases.count)
         return whole, markets
 
-    def _cuts(self, cases: Cases, n: int, end: End) -> Cuts:
-        psi, start, ramp = (
-            np.zeros((cases.count, n)),
-            np.ones((cases.count, n)),
-            np.zeros((cases.count, n)),
+    def _cuts(self, cases: Cases, n: int, end: End) -> Cuts | CauseCuts:
+        """Return the cuts of the graph's nodes; as one matrix where each lasts from the first week to the last."""
+        at = ENDS.index(end)
+        found = tuple(
+            NodeCut(
+                self.graph.position[cut.node],
+                cut.cause,
+                cut.size,
+                cut.start_week,
+                cut.ramp_weeks,
+                np.where(cut.on, cut.weeks(at), np.inf),
+            )
+            for cut in cases.cuts
+            if cut.node in self.graph.position
         )
-        for name, values in cases.cut.items():
-            at = self.graph.position.get(name)
-            if at is not None:
-                psi[:, at] = values
-                start[:, at], ramp[:, at] = cases.start_week[name], cases.ramp_weeks[name]
-        weeks = np.ceil(WEEKS_PER_YEAR * cases.years[:, ENDS.index(end)])
-        lasting = None if (weeks >= max(HORIZONS)).all() else weeks
-        if (start == 1.0).all() and not ramp.any():
-            return Cuts(psi, duration_weeks=lasting)
-        return Cuts(psi, start, ramp, lasting)
+        path = CauseCuts(n, cases.count, found)
+        return Cuts(path.psi) if path.constant_from(max(HORIZONS)) <= 1 else path
 
     def _cover(self, cases: Cases, network: WeeklyNetwork, end: End) -> Vector | None:
         """Return weeks of stock by case and input: what links state, scenarios assume, and inventories allow."""
@@ -274,56 +274,26 @@ class ChainEngine:
 
 
 def _plain(shocks: Mapping[str, float], weeks: int) -> Cases:
-    one = np.ones(1)
+    """Return one case of lasting cuts."""
+    endless = np.full((1, 3), np.inf)
     return Cases(
-        cut={name: one * size for name, size in sorted(shocks.items())},
-        start_week=dict.fromkeys(shocks, one),
-        ramp_weeks=dict.fromkeys(shocks, 0.0 * one),
+        happens=np.ones((1, 1), dtype=np.bool_),
+        years=endless[:, None, :],
+        chain=np.ones(1, dtype=np.bool_),
+        cuts=tuple(
+            CaseCut(name, name, np.array([float(size)]), np.array([size > 0]), 1.0, 0.0, endless)
+            for name, size in sorted(shocks.items())
+        ),
         horizon=np.array([weeks], dtype=np.int64),
         stock={},
         markets=(),
         revenue={},
         price={},
         own_price={},
-        years=np.full((1, 3), np.inf),
-        revenue_years={},
+        touched={},
         priced=np.zeros((1, 3)),
         empty=np.array([not shocks]),
         unmodelled={},
-    )
-
-
-def _rows(cases: Cases, rows: list[int]) -> Cases:
-    """Return some of the cases."""
-
-    def cut(values: Mapping[str, Vector]) -> dict[str, Vector]:
-        return {name: value[rows] for name, value in values.items()}
-
-    return Cases(
-        cut=cut(cases.cut),
-        start_week=cut(cases.start_week),
-        ramp_weeks=cut(cases.ramp_weeks),
-        horizon=cases.horizon[rows],
-        stock={key: weeks[rows] for key, weeks in cases.stock.items()},
-        markets=tuple(_market_rows(item, rows) for item in cases.markets),
-        revenue=cut(cases.revenue),
-        price=cut(cases.price),
-        own_price=cut(cases.own_price),
-        years=cases.years[rows],
-        revenue_years=cut(cases.revenue_years),
-        priced=cases.priced[rows],
-        empty=cases.empty[rows],
-        unmodelled={name: values[rows] for name, values in cases.unmodelled.items()},
-    )
-
-
-def _market_rows(item: MarketCases, rows: list[int]) -> MarketCases:
-    return replace(
-        item,
-        cut=item.cut[rows],
-        reallocation=item.reallocation[rows],
-        headroom=item.headroom[rows],
-        ramp_weeks=item.ramp_weeks[rows],
     )
 
 

@@ -26,7 +26,11 @@ def portfolio_results(
     weights
         | listing_id | weight [fraction of net asset value] |
     """
-    held = weights.join(positions, on="listing_id", how="inner")
+    short = pl.col("weight") < 0  # a short is worst where the listing does best
+    held = weights.join(positions, on="listing_id", how="inner").with_columns(
+        pl.when(short).then("ret_hi").otherwise("ret_lo").alias("ret_lo"),
+        pl.when(short).then("ret_lo").otherwise("ret_hi").alias("ret_hi"),
+    )
     effect = pl.col("weight") * pl.col("ret")
     probability = {
         item.id: item.probability.mid if item.probability else None for item in scenarios

@@ -29,16 +29,17 @@ from exposure.scenarios.distribution import gaussian_copula_joint
 from exposure.scenarios.plausibility import reverse_stress as market_reverse
 from exposure.scenarios.plausibility import worst_case
 from exposure.scenarios.reading import scenario_definitions
-from exposure.scenarios.simulation import scenario_returns
+from exposure.scenarios.simulation import checked_dependence, scenario_returns
 from exposure.scenarios.what_ifs import chosen_scenarios
 from exposure.scenarios.world import read_world
 
 ANSWERS = 3
 LARGEST_SET = 4  # scenarios that a combination holds at most
-SEARCHED = 8  # sets whose severities are searched one by one, likeliest first
+SEARCHED = 16  # sets whose severities are searched one by one, likeliest first
 GRID = {1: 33, 2: 17, 3: 9, 4: 5}  # places tried for each member, by the number of members
 PLAUSIBLE = 0.01  # a combination less likely than this over the horizon isn't called plausible
 TOLERANCE = 1e-3  # of severity
+NEARLY = 0.1  # severities closer than this are the same answer
 PERT = (3.0, 3.0)  # Beta of PERT(0, ½, 1)
 
 Losses = Callable[[Flags, Vector], Vector]
@@ -142,19 +143,21 @@ def reverse_stress(
         raise UsageError(
             f"a loss of {loss:g} can't be asked for; give a part such as 10%", cure="--reverse 10%"
         )
-    chosen = [
-        item
-        for item in (
-            scenario_definitions(catalog).values()
-            if scenarios is None
-            else chosen_scenarios(catalog, scenarios)
-        )
-        if item.probability is not None and not item.is_empty
-    ]
+    asked = (
+        [item for item in scenario_definitions(catalog).values() if item.probability is not None]
+        if scenarios is None
+        else chosen_scenarios(catalog, scenarios)
+    )
+    for item in asked:
+        if item.probability is None:
+            raise UsageError(
+                f"{item.id} has no probability, so it can't be part of a plausible combination"
+            )
+    chosen = [item for item in asked if not item.is_empty]
     if not chosen:
         raise UsageError("no scenario that changes anything has a probability")
     world = read_world(book, catalog, chosen)
-    rho = world.assumptions.dependence.mid if dependence is None else dependence
+    rho = checked_dependence(world.assumptions, dependence)
     held = dict(book.holdings.group_by("listing_id").agg(pl.col("weight").sum()).iter_rows())
     w = np.array([held.get(name, 0.0) for name in world.listings])
 
@@ -234,10 +237,24 @@ def nearest_combinations(
     for number in ranked[:SEARCHED]:
         members, chance = sets[able[number]], float(chances[able[number]])
         answer = _mildest(losses, members, chance, count, target)
-        if answer is not None:
+        if answer is not None and not any(_same(answer, other) for other in found):
             found.append(answer)
     found.sort(key=lambda item: (-item.plausibility, item.members))
     return found[:answers]
+
+
+def _same(one: Combination, other: Combination) -> bool:
+    """Whether one holds the other at nearly the same severities, and what it adds is as mild as it gets."""
+    mine, yours = (
+        dict(zip(one.members, one.u, strict=True)),
+        dict(zip(other.members, other.u, strict=True)),
+    )
+    large, small = (mine, yours) if len(mine) >= len(yours) else (yours, mine)
+    return (
+        set(small) <= set(large)
+        and all(abs(large[k] - small[k]) <= NEARLY for k in small)
+        and all(u <= NEARLY for k, u in large.items() if k not in small)
+    )
 
 
 def _by_common_severity(
@@ -251,7 +268,15 @@ def _by_common_severity(
     first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(places) - 1)
     width = np.array([len(members) for members in sets])
     score = chances * _at_least(np.array(places)[first]) ** width
-    return [int(k) for k in np.argsort(-score, kind="stable")]
+    # A set that a part of it makes as well, no more severely, holds a member that isn't needed.
+    place_of = {members: int(first[k]) for k, members in enumerate(sets)}
+    for k, members in enumerate(sets):
+        smaller = (
+            m for size in range(1, len(members)) for m in itertools.combinations(members, size)
+        )
+        if any(part in place_of and place_of[part] <= first[k] for part in smaller):
+            score[k] = -1.0
+    return [int(k) for k in np.argsort(-score, kind="stable") if score[k] >= 0.0]
 
 
 def _mildest(

@@ -19,7 +19,7 @@ from exposure.portfolios.holdings import Book
 from exposure.risk import RiskModel, as_matrices
 from exposure.scenarios.arrays import Vector
 from exposure.scenarios.cases import Cases, Flags
-from exposure.scenarios.definitions import ScenarioDefinition
+from exposure.scenarios.definitions import Assumptions, ScenarioDefinition
 from exposure.scenarios.distribution import (
     cvar_discrete,
     draw_durations,
@@ -102,7 +102,8 @@ def simulate(
 ) -> Outlook:
     """Draw futures and run the exact engine on every draw.
 
-    Z_s = [k_s √ρ M + √(1−ρ) ε_s ≤ Φ⁻¹(p_s)],  severity PERT(low, base, high),  duration lognormal(lo, mid, hi)
+    Z_s = [k_s √ρ M + √(1−ρ k_s²) ε_s ≤ Φ⁻¹(p_s)],  severity at PERT(0, ½, 1) between low, base and high,
+    duration lognormal(lo, mid, hi)
 
     Shocks of a draw meet on their nodes and propagate once. A draw in which nothing happens is
     the scenario ``no_event``.
@@ -147,6 +148,8 @@ def simulate(
     >>> outlook.returns.shape[0], bool(outlook.tail["cvar"].min() > 0)
     (500, True)
     """
+    if seed < 0:
+        raise UsageError(f"a seed of {seed} isn't possible", cure="--seed 7")
     if draws < 100:
         raise UsageError(f"{draws} draws say nothing about a tail", cure="--draws 10000")
     if not all(0.0 < level < 1.0 for level in levels):
@@ -157,7 +160,7 @@ def simulate(
     if not moving:
         raise UsageError("no scenario that changes anything has a probability")
     world = read_world(book, catalog, moving)
-    rho = world.assumptions.dependence.mid if dependence is None else dependence
+    rho = checked_dependence(world.assumptions, dependence)
     drawn = draw_scenarios(
         [item.probability.mid for item in moving if item.probability is not None],
         [(0.0, 0.5, 1.0)] * len(moving),
@@ -200,8 +203,14 @@ def scenario_returns(world: World, cases: Cases, risk: RiskModel | None) -> tupl
     for j, i in enumerate(column):
         if i is not None:
             returns[:, j], known[:, j] = effects.price[:, i, 1], effects.known[:, i]
-    returns = np.where(known, returns, 0.0)
     known |= cases.empty[:, None]
+    apart = np.zeros(known.shape, dtype=np.bool_)
+    for j, name in enumerate(world.listings):
+        touched = cases.unmodelled.get(world.issuer_of.get(name, ""))
+        if touched is not None:
+            apart[:, j] = touched
+    known &= ~apart
+    returns = np.where(known, returns, 0.0)
     if risk is None:
         return returns, ~known
     years = np.sqrt(cases.horizon.max() / 52.0)
@@ -213,7 +222,25 @@ def scenario_returns(world: World, cases: Cases, risk: RiskModel | None) -> tupl
         specific * years**2,
         world.assumptions.extrapolation_limit,
     )
-    return filled, ~known & ~known.any(axis=1, keepdims=True)
+    unknown = apart | (~known & ~known.any(axis=1, keepdims=True))
+    return np.where(unknown, 0.0, filled), unknown
+
+
+def checked_dependence(assumptions: Assumptions, dependence: float | None) -> float:
+    """Return ρ: as asked, or the middle of the assumptions.
+
+    Raises
+    ------
+    UsageError
+        If it lies outside [0, 1).
+    """
+    rho = assumptions.dependence.mid if dependence is None else dependence
+    if not 0.0 <= rho < 1.0:
+        raise UsageError(
+            f"a correlation of scenarios of {rho:g} isn't possible; it lies in 0 up to 1",
+            cure="--dependence 0.3",
+        )
+    return rho
 
 
 def _with_probability(

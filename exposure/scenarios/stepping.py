@@ -213,7 +213,9 @@ class Stepper:
         need = target[net.input_customer]
         past = history.filled(1)
         able = np.maximum(past - 1.0, 0.0)  # of suppliers that grow themselves
-        free = np.minimum(past, 1.0) * ~grow.grows[:, None]  # of all others: the part of orders they fill
+        free = (
+            np.minimum(past, 1.0) * ~grow.grows[:, None]
+        )  # of all others: the part of orders they fill
         asked = target[grow.customer] - 1.0
         extra = np.minimum(asked, grow.own @ able + (grow.other @ free) * asked)
         # What a supplier makes beyond its baseline adds to a whole input; it doesn't fill the hole that another left.

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from exposure.scenarios.arrays import Vector
 from exposure.scenarios.cases import Cases
+from exposure.scenarios.definitions import Assumptions
 from exposure.scenarios.effects import Effects
 from exposure.scenarios.evaluating import Evaluation
 from exposure.scenarios.network_run import NetworkRun
 from exposure.scenarios.world import World
 
 Key = tuple[str, str]
+UNMODELLED = "unmodelled"  # touched by an amount that nobody states: neither modelled nor inferred
 _BANDS = (
     "loss", "gain", "revenue", "leverage", "earnings", "years", "weight", "priced",
     "fundamental", "forced", "price",
@@ -58,7 +61,7 @@ def listing_rows(
             }
             i = None if issuer is None else at.get(issuer)
             if issuer is not None and issuer in cases.unmodelled and cases.unmodelled[issuer][d]:
-                rows[name] = row
+                rows[name] = row | {"channel": UNMODELLED}
                 continue
             if cases.empty[d]:
                 row |= {"ret": 0.0, "ret_lo": 0.0, "ret_hi": 0.0, "origin": "modelled"}
@@ -101,8 +104,8 @@ def step_frame(world: World, keys: Sequence[Key], cases: Cases, found: Evaluatio
             "revenue": effects.revenue[d, i],
             "leverage": item.leverage,
             "earnings": effects.earnings[d, i],
-            "years": cases.years[d],
-            "weight": effects.weight[d],
+            "years": _years(effects.weight[d, i], world.assumptions),
+            "weight": effects.weight[d, i],
             "priced": cases.priced[d],
             "fundamental": effects.fundamental[d, i],
             "forced": effects.forced[d, i],
@@ -112,6 +115,12 @@ def step_frame(world: World, keys: Sequence[Key], cases: Cases, found: Evaluatio
             row |= {f"{name}_lo": band[0], name: band[1], f"{name}_hi": band[2]}
         rows.append(row)
     return pl.DataFrame(rows, schema=STEPS)
+
+
+def _years(weight: Vector, a: Assumptions) -> Vector:
+    """Return the duration that a weight ω stands for: what the channels last on average, by their size."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log1p(-weight) / np.log((1.0 + a.growth.mid) / (1.0 + a.discount.mid)))
 
 
 def part_frame(world: World, keys: Sequence[Key], effects: Effects) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from exposure.errors import check_names
@@ -18,7 +19,8 @@ from exposure.factors.catalog import Catalog
 from exposure.portfolios.holdings import Book
 from exposure.portfolios.trading_rules import load_trading_rules
 from exposure.risk import RiskModel
-from exposure.scenarios.cases import single_cases
+from exposure.scenarios.arrays import Vector
+from exposure.scenarios.cases import PLACE, Flags
 from exposure.scenarios.definitions import Range, ScenarioDefinition
 from exposure.scenarios.evaluating import evaluate
 from exposure.scenarios.inference import Inference, infer_case
@@ -101,7 +103,7 @@ def stress(
     *,
     severities: Sequence[str] = SEVERITIES,
     node_shocks: Mapping[str, float] | None = None,
-    list_adds: Mapping[str, str] | None = None,
+    list_adds: Mapping[str, str | Sequence[str]] | None = None,
     duration: float | Range | None = None,
     combine: bool = False,
     risk: RiskModel | None = None,
@@ -156,8 +158,9 @@ def stress(
         chosen = [combined(chosen)]
     if duration is not None:
         chosen = [lasting(item, duration) for item in chosen]
-    world = read_world(book, catalog, chosen)
-    cases = world.cases(chosen, *single_cases(chosen, severities))
+    columns = tuple(dict.fromkeys(part for item in chosen for part in (item.members or (item,))))
+    world = read_world(book, catalog, columns)
+    cases = world.cases(columns, *_rows(chosen, columns, severities))
     found = evaluate(world, cases, horizons=HORIZONS)
     keys = [(item.id, severity) for item in chosen for severity in severities]
     rows = listing_rows(world, keys, cases, found.effects)
@@ -208,11 +211,29 @@ def stress(
     )
 
 
+def _rows(
+    chosen: Sequence[ScenarioDefinition],
+    columns: Sequence[ScenarioDefinition],
+    severities: Sequence[str],
+) -> tuple[Flags, Vector]:
+    """Return one case for each scenario at each severity; a combination is a case in which all its members happen."""
+    happens = np.array(
+        [
+            [part in (item.members or (item,)) for part in columns]
+            for item in chosen
+            for _ in severities
+        ],
+        dtype=np.bool_,
+    ).reshape(-1, len(columns))
+    place = np.array([PLACE[name] for _ in chosen for name in severities])
+    return happens, np.asarray(happens * place[:, None], dtype=np.float64)
+
+
 def _chosen(
     catalog: Catalog,
     scenarios: Sequence[str | ScenarioDefinition] | str | None,
     node_shocks: Mapping[str, float],
-    list_adds: Mapping[str, str],
+    list_adds: Mapping[str, str | Sequence[str]],
 ) -> list[ScenarioDefinition]:
     if isinstance(scenarios, str):
         scenarios = [scenarios]
@@ -257,9 +278,10 @@ def _with_blend(
     for facts in plausibility:
         key = (facts["scenario_id"], facts["severity"])
         result: float | None = None
-        if blended[key]:
+        if facts["d_blend"] is not None:
             moved: dict[str, float | None] = {**given[key], **blended[key]}
-            result = sum(w * (moved.get(name) or 0.0) for name, w in sorted(weight.items()))
+            known = [(w, moved.get(name)) for name, w in sorted(weight.items())]
+            result = sum(w * ret for w, ret in known if ret is not None)
         rows.append({**facts, "result_blend": result})
     return pl.DataFrame(rows, schema=_PLAUSIBILITY)
 

@@ -19,6 +19,7 @@ from exposure.scenarios.reading import act_definitions, all_definitions, load_me
 
 WHAT_IF = "what_if"
 TYPED = "typed by the user"
+LONGEST_NAME = 4  # scenarios that a combination is named after
 
 
 def chosen_scenarios(
@@ -45,7 +46,7 @@ def chosen_scenarios(
 def what_if(
     catalog: Catalog,
     node_shocks: Mapping[str, float],
-    list_adds: Mapping[str, str] | None = None,
+    list_adds: Mapping[str, str | Sequence[str]] | None = None,
 ) -> ScenarioDefinition:
     """Return a scenario of typed shocks and listings.
 
@@ -54,7 +55,8 @@ def what_if(
     node_shocks
         Node or issuer → change of its supply, in [−1, 0].
     list_adds
-        Listing or issuer → mechanism of ``factors/mechanisms.toml`` that it comes under.
+        Listing or issuer → mechanism (or several) of ``factors/mechanisms.toml`` that it comes under; a company is
+        listed once, by whichever of its lines it is named.
 
     Raises
     ------
@@ -80,8 +82,9 @@ def what_if(
     listings: list[Listing] = []
     for name, mechanism in sorted((list_adds or {}).items()):
         check_names([name], {*listing_of, *issuers}, "listing")
-        check_names([mechanism], mechanisms, "mechanism")
-        listings.append(Listing(listing_of.get(name, name), mechanism, TYPED))
+        named = [mechanism] if isinstance(mechanism, str) else list(mechanism)
+        check_names(named, mechanisms, "mechanism")
+        listings += [Listing(listing_of.get(name, name), one, TYPED) for one in named]
     parts = [f"{node} {size:+.0%}" for node, size in sorted(node_shocks.items())]
     parts += [f"{item.issuer} → {mechanisms[item.mechanism].name_en}" for item in listings]
     text = ", ".join(parts)
@@ -98,15 +101,15 @@ def what_if(
         duration_years=Range(1.0, 2.0, 3.0, TYPED),
         probability=None,
         node_shocks=shocks,
-        listings=tuple(listings),
+        listings=tuple(dict.fromkeys(listings)),
     )
 
 
 def combined(scenarios: Sequence[ScenarioDefinition]) -> ScenarioDefinition:
     """Return one scenario in which all of these happen: shocks meet on their nodes and propagate once.
 
-    It lasts as long as the longest part; prices know no more of it than of the least known part. It has no
-    probability: the parts' dependence decides that.
+    Each part keeps its duration, and prices know no more of all than of the least known part. It has no probability:
+    the parts' dependence decides that.
 
     Raises
     ------
@@ -117,8 +120,8 @@ def combined(scenarios: Sequence[ScenarioDefinition]) -> ScenarioDefinition:
     --------
     >>> import exposure as ex
     >>> both = combined(chosen_scenarios(ex.load_catalog(), ["hbm_ban", "gpu_export_ban"]))
-    >>> both.id, both.parts
-    ('hbm_ban+gpu_export_ban', ('hbm_ban', 'gpu_export_ban'))
+    >>> both.id, [item.id for item in both.members]
+    ('hbm_ban+gpu_export_ban', ['hbm_ban', 'gpu_export_ban'])
     """
     if len(scenarios) < 2:
         raise UsageError(
@@ -126,33 +129,24 @@ def combined(scenarios: Sequence[ScenarioDefinition]) -> ScenarioDefinition:
             cure="-s foundry_16nm_cut -s hbm_ban --combine",
         )
     longest = max(scenarios, key=lambda item: item.duration_years.mid).duration_years
-    known = [item.priced for item in scenarios if item.priced is not None]
-    every = all(item.priced is not None for item in scenarios)
+    few = len(scenarios) <= LONGEST_NAME
     return ScenarioDefinition(
-        id="+".join(item.id for item in scenarios),
-        code="+".join(item.code for item in scenarios),
+        id="+".join(item.id for item in scenarios) if few else f"combination_of_{len(scenarios)}",
+        code="+".join(item.code for item in scenarios) if few else "S+",
         order=900,
-        name_zh=" + ".join(item.name_zh for item in scenarios),
-        name_en=" + ".join(item.name_en for item in scenarios),
+        name_zh=" + ".join(item.name_zh for item in scenarios)
+        if few
+        else f"{len(scenarios)}个情景同时发生",
+        name_en=" + ".join(item.name_en for item in scenarios)
+        if few
+        else f"{len(scenarios)} scenarios at once",
         narrative=" ".join(item.narrative for item in scenarios),
         narrative_zh="".join(item.narrative_zh for item in scenarios),
         anchor="; ".join(dict.fromkeys(item.anchor for item in scenarios)),
         horizon_weeks=max(item.horizon_weeks for item in scenarios),
         duration_years=longest,
         probability=None,
-        node_shocks=tuple(
-            replace(shock, cause=shock.cause or f"{item.id}:{shock.node}")
-            for item in scenarios
-            for shock in item.node_shocks
-        ),
-        revenue_shocks=tuple(shock for item in scenarios for shock in item.revenue_shocks),
-        price_effects=tuple(effect for item in scenarios for effect in item.price_effects),
-        substitutions=tuple(sub for item in scenarios for sub in item.substitutions),
-        listings=tuple(dict.fromkeys(listing for item in scenarios for listing in item.listings)),
-        stockpiles=tuple(dict.fromkeys(stock for item in scenarios for stock in item.stockpiles)),
-        unmodelled=tuple(sorted({name for item in scenarios for name in item.unmodelled})),
-        parts=tuple(item.id for item in scenarios),
-        priced=min(known, key=lambda value: value.mid) if every else None,
+        members=tuple(scenarios),
     )
 
 
@@ -169,7 +163,8 @@ def lasting(item: ScenarioDefinition, years: float | Range) -> ScenarioDefinitio
         raise ScenarioError(
             f"a duration of {span.lo:g} to {span.hi:g} years isn't possible", cure="--duration 3y"
         )
-    return replace(item, duration_years=span)
+    members = tuple(lasting(member, span) for member in item.members)
+    return replace(item, duration_years=span, members=members)
 
 
 def act_of(catalog: Catalog, event: str) -> tuple[ScenarioDefinition, date]:

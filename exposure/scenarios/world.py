@@ -17,7 +17,7 @@ from exposure.factors.scoring import day_of, score_issuers
 from exposure.lists.status import in_force
 from exposure.portfolios.holdings import Book
 from exposure.scenarios.arrays import Vector
-from exposure.scenarios.cases import Cases, Flags, build_cases
+from exposure.scenarios.cases import Cases, Flags, build_cases, single_cases
 from exposure.scenarios.definitions import Assumptions, Mechanism, Range, ScenarioDefinition
 from exposure.scenarios.effects import IssuerFacts, Triple
 from exposure.scenarios.network_run import ChainEngine
@@ -40,6 +40,8 @@ class World:
         One entry an issuer, sorted by id.
     under
         (issuer, mechanism) in force on the day.
+    scenarios
+        What cases are made of, in the order of their columns.
     shares
         (subject, measure) → share of the substitutes in their market.
     """
@@ -53,6 +55,14 @@ class World:
     assumptions: Assumptions
     mechanisms: Mapping[str, Mechanism]
     under: frozenset[tuple[str, str]]
+    scenarios: tuple[ScenarioDefinition, ...]
+
+    @cached_property
+    def singles(self) -> Cases | None:
+        """Each of the world's scenarios alone at base severity, in their order."""
+        if not self.scenarios:
+            return None
+        return self.cases(self.scenarios, *single_cases(self.scenarios, ["base"]))
 
     @cached_property
     def engine(self) -> ChainEngine:
@@ -129,6 +139,7 @@ def read_world(book: Book, catalog: Catalog, scenarios: Sequence[ScenarioDefinit
         assumptions=assumptions,
         mechanisms=mechanisms,
         under=_under(catalog, book.as_of, mechanisms.values()),
+        scenarios=tuple(scenarios),
     )
 
 
@@ -147,14 +158,17 @@ def issuer_facts(
     resolved: Mapping[tuple[str, str], Mapping[str, Any]],
     a: Assumptions,
 ) -> IssuerFacts:
-    """Operating leverage = gross margin / net margin; on net profit it is an upper value, so lo is 1."""
+    """Operating leverage = gross margin / net margin; on net profit it is an upper value, so lo is 1.
+
+    A company that loses money, or earns next to nothing, has no percentage of earnings: any loss wipes them out.
+    """
     gross = resolved.get((issuer, "gross_margin"))
     net = resolved.get((issuer, "net_margin"))
     fallback = _range(a.operating_leverage)
+    thin = net is not None and net["mid"] is not None and net["mid"] < a.wiped_out_below_margin
     if gross is None or net is None or not gross["mid"] or not net["mid"] or net["mid"] <= 0:
-        return IssuerFacts(issuer, scores, fallback, "imputed", thin_margin=False)
+        return IssuerFacts(issuer, scores, fallback, "imputed", thin_margin=thin)
     mid = max(1.0, gross["mid"] / net["mid"])
-    thin = net["mid"] < a.wiped_out_below_margin
     return IssuerFacts(issuer, scores, (1.0, mid, mid), "estimated", thin_margin=thin)
 
 

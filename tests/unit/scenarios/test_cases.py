@@ -67,12 +67,12 @@ def test_two_rules_of_one_cause_are_one_cut_and_another_cause_takes_from_the_res
     one = together(cut("a", "hbm", 0.5, "rule"), cut("b", "hbm", 0.8, "rule"))
     two = together(cut("a", "hbm", 0.5, "rule"), cut("b", "hbm", 0.8, "quake"))
 
-    assert one.cut["hbm"].item() == pytest.approx(0.8)
-    assert two.cut["hbm"].item() == pytest.approx(0.9)
+    assert one.full_cut("hbm").item() == pytest.approx(0.8)
+    assert two.full_cut("hbm").item() == pytest.approx(0.9)
 
 
 def test_causes_without_a_name_are_causes_of_their_own():
-    assert together(cut("a", "hbm", 0.5), cut("b", "hbm", 0.5)).cut["hbm"].item() == 0.75
+    assert together(cut("a", "hbm", 0.5), cut("b", "hbm", 0.5)).full_cut("hbm").item() == 0.75
 
 
 def test_each_severity_is_a_case_of_its_own():
@@ -94,24 +94,25 @@ def test_a_listing_cuts_the_issuer_and_moves_its_price_and_a_repetition_does_les
     new = together(listed)
     again = together(listed, under=frozenset({("inspur", "entity_list")}))
 
-    assert new.cut["inspur"].item() == pytest.approx(0.2)
+    assert new.full_cut("inspur").item() == pytest.approx(0.2)
     assert new.own_price["inspur"].item() == pytest.approx(-0.02)
-    assert again.cut["inspur"].item() == pytest.approx(0.05)
+    assert again.full_cut("inspur").item() == pytest.approx(0.05)
     assert again.own_price["inspur"].item() == pytest.approx(-0.005)
 
 
 def test_the_same_listing_in_two_scenarios_happens_once():
     listed = [scenario(name, listings=(Listing("inspur", "entity_list", "t"),)) for name in "ab"]
 
-    assert together(*listed).cut["inspur"].item() == pytest.approx(0.2)
+    assert together(*listed).full_cut("inspur").item() == pytest.approx(0.2)
 
 
-def test_losses_of_one_revenue_take_from_what_is_left_and_gains_add():
+def test_each_scenario_moves_revenue_by_its_own_size():
     def moved(name, size):
         return scenario(name, revenue_shocks=(RevenueShock("us", same(size), "t"),))
 
-    assert together(moved("a", -0.5), moved("b", -0.5)).revenue["us"].item() == pytest.approx(-0.75)
-    assert together(moved("a", 0.2), moved("b", 0.3)).revenue["us"].item() == pytest.approx(0.5)
+    terms = together(moved("a", -0.5), moved("b", 0.3)).revenue["us"]
+
+    assert [(number, size.item()) for number, size in terms] == [(0, -0.5), (1, 0.3)]
 
 
 def test_price_effects_compound():
@@ -162,8 +163,8 @@ def test_each_channel_lasts_as_long_as_its_own_scenarios():
 
     found = together(chain, cars)
 
-    assert found.years.tolist() == [[1.0, 2.0, 3.0]]
-    assert found.revenue_years["cars"].tolist() == [[5.0, 7.0, 10.0]]
+    assert found.years[0].tolist() == [[1.0, 2.0, 3.0], [5.0, 7.0, 10.0]]
+    assert found.chain.tolist() == [True, False]
 
 
 def test_prices_know_no_more_of_a_combination_than_of_its_least_known_part():
@@ -190,3 +191,27 @@ def test_a_case_in_which_nothing_happens_is_empty():
 
 def test_an_issuer_that_is_touched_by_nobody_knows_how_much_stays_marked():
     assert together(scenario(unmodelled=("cosco",))).unmodelled["cosco"].tolist() == [True]
+
+
+def test_a_small_lasting_cut_makes_no_short_one_last():
+    """Each cause keeps its own start, ramp and end."""
+    short = scenario("a", (0.25, 0.25, 0.25), node_shocks=(NodeShock("hbm", same(0.8), "", "t"),))
+    late = scenario(
+        "b", (9.0, 9.0, 9.0), node_shocks=(NodeShock("hbm", same(0.8), "", "t", start_week=48),)
+    )
+    small = cut("c", "hbm", 0.01)
+
+    assert together(short, small).mean_cut("hbm", 1).item() == pytest.approx(
+        (13 * (1 - 0.2 * 0.99) + 39 * 0.01) / 52
+    )
+    assert together(late, small).mean_cut("hbm", 1).item() == pytest.approx(
+        (5 * (1 - 0.2 * 0.99) + 47 * 0.01) / 52
+    )
+
+
+def test_a_company_is_listed_once_by_one_mechanism_whatever_the_reference():
+    twice = [
+        scenario(name, listings=(Listing("inspur", "entity_list", name),)) for name in ("a", "b")
+    ]
+
+    assert together(*twice).own_price["inspur"].item() == pytest.approx(-0.02)

@@ -51,7 +51,7 @@ def test_a_combination_needs_two_and_names_its_parts(catalog):
     both = combined([known["hbm_ban"], known["gpu_export_ban"]])
     assert both.probability is None
     assert both.duration_years == known["hbm_ban"].duration_years  # the longer one
-    assert both.parts == ("hbm_ban", "gpu_export_ban")
+    assert [item.id for item in both.members] == ["hbm_ban", "gpu_export_ban"]
 
 
 def test_a_combination_loses_at_least_its_worst_part_in_the_chain(book, catalog):
