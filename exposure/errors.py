@@ -189,9 +189,17 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
     """
     near = get_close_matches(name, sorted(known), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UsageError(
-        f"no {what} is called {name!r}.{hint}", cure=f"exposure {what}s   (lists them)"
-    )
+    cure = _LISTED.get(what, f"exposure {what}s   (lists them)")
+    return UsageError(f"no {what} is called {name!r}.{hint}", cure=cure)
+
+
+_LISTED = {
+    "act": "exposure scenarios --acts   (lists them)",
+    "node": "factors/nodes.csv and portfolios/reference/issuers.csv hold the ids",
+    "listing": "portfolios/reference/listings.csv holds the ids",
+    "mechanism": "factors/mechanisms.toml holds the ids",
+    "severity": "low, base or high",
+}
 
 
 def check_names(asked: Iterable[str], known: Iterable[str], what: str) -> None:

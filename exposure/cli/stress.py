@@ -219,6 +219,9 @@ def stress_command(
             say(line, quiet=quiet)
         if replay is not None:
             say(_replayed(replay, inputs), quiet=quiet)
+        if result is not None:
+            for row in result.issues.iter_rows(named=True):
+                say(f"{row['severity']}: {row['message']}", quiet=quiet)
         typer.echo(_text(inputs, result, outlook, backwards, severity, steps=steps), nl=False)
         say(f"next: exposure rebalance {again(holdings, inputs)}", quiet=quiet)
     elif result is not None:
@@ -278,7 +281,7 @@ def _refuse_idle(
         )
     if draws and asked and tabular:
         raise typer.BadParameter(
-            "--format csv and parquet hold one table: ask for scenarios, draws or reverse, or use --json"
+            "csv and parquet hold one table: ask for scenarios, draws or reverse, or use --json"
         )
     if output and table:
         raise typer.BadParameter("-o writes --format csv, json or parquet; name one of them")

@@ -6,7 +6,8 @@ likely a reader may think it. Sizes have a low, base and high severity, each wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class ScenarioDefinition:
     are the scenarios that a combination is made of. ``driver`` is 1 where an escalation makes it likelier, −1 where it
     makes it less likely, 0 where it leaves it alone. ``priced`` is the part that prices hold already.
     ``unmodelled`` names issuers that it surely touches by an amount nobody states: their returns stay unknown.
+    ``known_on`` is the day on which sizes and probability were set: before it there is no probability.
     """
 
     id: str
@@ -151,12 +153,19 @@ class ScenarioDefinition:
     listings: tuple[Listing, ...] = ()
     stockpiles: tuple[Stockpile, ...] = ()
     unmodelled: tuple[str, ...] = ()
+    known_on: date | None = None
     kind: str = "what_if"
     event: str | None = None
     members: tuple[ScenarioDefinition, ...] = ()
     priced: Range | None = None
     driver: int = 1
     file: str = ""
+
+    def as_known(self, day: date) -> ScenarioDefinition:
+        """Return the scenario as of a day: nobody states its probability before the day on which it was set."""
+        members = tuple(item.as_known(day) for item in self.members)
+        early = self.known_on is not None and day < self.known_on
+        return replace(self, probability=None if early else self.probability, members=members)
 
     @property
     def is_empty(self) -> bool:

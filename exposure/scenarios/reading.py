@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
 ACT, WHAT_IF = "act", "what_if"
 DRIVERS = {"escalation": 1, "none": 0, "easing": -1}
 ACTS_FOLDER = "factors/scenarios/acts/"
+RANGES = {
+    "probability": (0.0, 1.0), "priced": (0.0, 1.0), "duration_years": (0.0, math.inf),
+    "stockpile.weeks": (0.0, math.inf), "dependence": (0.0, 1.0),
+}  # fmt: skip
+SIZES = {
+    "severity": (0.0, 1.0), "reallocation": (0.0, 1.0), "headroom": (0.0, math.inf), "output_loss": (0.0, 1.0),
+    "price_effect": (-1.0, math.inf), "effect": (-1.0, math.inf), "change": (-1.0, math.inf),
+}  # fmt: skip
 
 
 def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -55,7 +65,7 @@ def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
 _KEYS = {
     "id", "code", "order", "name_zh", "name_en", "narrative", "narrative_zh", "anchor", "horizon_weeks",
     "duration_years", "probability", "node_shock", "revenue_shock", "price_effect", "substitution",
-    "listing", "stockpile", "event", "priced", "driver", "unmodelled",
+    "listing", "stockpile", "event", "priced", "driver", "unmodelled", "known_on",
 }  # fmt: skip
 
 
@@ -144,9 +154,9 @@ def load_mechanisms(root: ContentRoot) -> dict[str, Mechanism]:
             "reference",
         }
         file.check_keys(row, names, key)
-        repeat = float(file.need(row, "repeat", key))
-        loss = _severity(file, file.need(row, "output_loss", key), key)
-        price = _severity(file, file.need(row, "price_effect", key), key)
+        repeat = _number(file, row, "repeat", key)
+        loss = _severity(file, file.need(row, "output_loss", key), "output_loss")
+        price = _severity(file, file.need(row, "price_effect", key), "price_effect")
         if not 0 <= repeat <= 1 or not 0 <= loss.low <= loss.base <= loss.high <= 1:
             raise file.error(
                 f"{file.name}: {key} needs output_loss rising inside 0..1 and repeat inside 0..1",
@@ -156,7 +166,7 @@ def load_mechanisms(root: ContentRoot) -> dict[str, Mechanism]:
             key,
             str(file.need(row, "name_zh", key)),
             str(file.need(row, "name_en", key)),
-            tuple(file.need(row, "lists", key)),
+            _names(file, row, "lists"),
             loss,
             price,
             repeat,
@@ -208,13 +218,13 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
     return ScenarioDefinition(
         id=data["id"],
         code=str(file.need(data, "code")),
-        order=int(data.get("order", 0)) if act else int(file.need(data, "order")),
+        order=_whole(file, {"order": data.get("order", 0)} if act else data, "order", 0),
         name_zh=file.need(data, "name_zh"),
         name_en=file.need(data, "name_en"),
         narrative=file.need(data, "narrative"),
         narrative_zh=file.need(data, "narrative_zh"),
         anchor=file.need(data, "anchor"),
-        horizon_weeks=int(file.need(data, "horizon_weeks")),
+        horizon_weeks=_whole(file, data, "horizon_weeks", 1),
         duration_years=_range(file, file.need(data, "duration_years"), "duration_years"),
         probability=None if probability is None else _range(file, probability, "probability"),
         node_shocks=tuple(_node_shock(file, row) for row in data.get("node_shock", [])),
@@ -226,9 +236,18 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
         kind=ACT if act else WHAT_IF,
         event=data.get("event"),
         driver=_driver(file),
-        unmodelled=tuple(data.get("unmodelled", ())),
+        known_on=_day(file, data.get("known_on")),
+        unmodelled=_names(file, data, "unmodelled"),
         priced=_range(file, data["priced"], "priced") if "priced" in data else None,
         file=file.name,
+    )
+
+
+def _day(file: TomlFile, value: object) -> date | None:
+    if value is None or isinstance(value, date):
+        return value
+    raise file.error(
+        f"{file.name}: known_on must be a day such as 2025-01-24, without quotes", "known_on"
     )
 
 
@@ -261,9 +280,12 @@ def _range(file: TomlFile, table: Any, where: str) -> Range:
             f"{file.name}: {where} must be a table with lo, mid, hi and reference", where
         )
     file.check_keys(table, {"lo", "mid", "hi", "basis", "reference"}, where)
-    lo, mid, hi = (float(file.need(table, key, where)) for key in ("lo", "mid", "hi"))
+    lo, mid, hi = (_number(file, table, key, where) for key in ("lo", "mid", "hi"))
     if not lo <= mid <= hi:
         raise file.error(f"{file.name}: {where} isn't ordered lo ≤ mid ≤ hi", where)
+    least, most = RANGES.get(where, (-math.inf, math.inf))
+    if not least <= lo <= hi <= most:
+        raise file.error(f"{file.name}: {where} lies outside {least:g}..{most:g}", where)
     return Range(lo, mid, hi, _reference(file, table, where), str(table.get("basis", "analyst")))
 
 
@@ -285,7 +307,39 @@ def _severity(file: TomlFile, table: Any, where: str) -> Severity:
             f"{file.name}: {where} must be a table with {', '.join(SEVERITIES)}", where
         )
     file.check_keys(table, set(SEVERITIES), where)
-    return Severity(*(float(file.need(table, key, where)) for key in SEVERITIES))
+    found = Severity(*(_number(file, table, key, where) for key in SEVERITIES))
+    sizes = (found.low, found.base, found.high)
+    if list(sizes) != sorted(sizes) and list(sizes) != sorted(sizes, reverse=True):
+        raise file.error(f"{file.name}: {where} must run one way from low over base to high", where)
+    least, most = SIZES.get(where, (-math.inf, math.inf))
+    if not all(least <= size <= most for size in sizes):
+        raise file.error(f"{file.name}: {where} lies outside {least:g}..{most:g}", where)
+    return found
+
+
+def _number(file: TomlFile, table: dict[str, Any], key: str, where: str) -> float:
+    value = file.need(table, key, where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise file.error(f"{file.name}: {where} has {key} = {value!r}, which is no number", where)
+    return float(value)
+
+
+def _whole(file: TomlFile, table: dict[str, Any], key: str, least: int) -> int:
+    value = file.need(table, key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise file.error(
+            f"{file.name}: {key} must be a whole number from {least}, not {value!r}", key
+        )
+    return value
+
+
+def _names(file: TomlFile, row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = row.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise file.error(f'{file.name}: {key} must be a list of texts, as ["huawei", "hygon"]', key)
+    if len(set(value)) != len(value):
+        raise file.error(f"{file.name}: {key} names one twice", key)
+    return tuple(value)
 
 
 def _node_shock(file: TomlFile, row: dict[str, Any]) -> NodeShock:
@@ -303,12 +357,12 @@ def _node_shock(file: TomlFile, row: dict[str, Any]) -> NodeShock:
         str(row.get("cause", "")),
         _reference(file, row, where),
         ramp_weeks=_not_below(file, row, "ramp_weeks", 0.0),
-        start_week=int(_not_below(file, row, "start_week", 1.0)),
+        start_week=_whole(file, {"start_week": row.get("start_week", 1)}, "start_week", 1),
     )
 
 
 def _not_below(file: TomlFile, row: Mapping[str, Any], key: str, least: float) -> float:
-    value = float(row.get(key, least))
+    value = _number(file, {key: row.get(key, least)}, key, key)
     if not value >= least:
         raise file.error(f"{file.name}: {key} must be at least {least:g}", key)
     return value
@@ -338,7 +392,7 @@ def _substitution(file: TomlFile, row: dict[str, Any]) -> Substitution:
         reallocation=_severity(file, file.need(row, "reallocation", where), "reallocation"),
         headroom=_severity(file, file.need(row, "headroom", where), "headroom"),
         reference=_reference(file, row, where),
-        suppliers=tuple(row.get("suppliers", ())),
+        suppliers=_names(file, row, "suppliers"),
         ramp_weeks=_not_below(file, row, "ramp_weeks", 0.0),
     )
 

@@ -28,9 +28,7 @@ from exposure.scenarios.definitions import ScenarioDefinition
 from exposure.scenarios.distribution import gaussian_copula_joint
 from exposure.scenarios.plausibility import reverse_stress as market_reverse
 from exposure.scenarios.plausibility import worst_case
-from exposure.scenarios.reading import scenario_definitions
-from exposure.scenarios.simulation import checked_dependence, scenario_returns
-from exposure.scenarios.what_ifs import chosen_scenarios
+from exposure.scenarios.simulation import checked_dependence, scenario_returns, with_probability
 from exposure.scenarios.world import read_world
 
 ANSWERS = 3
@@ -143,17 +141,9 @@ def reverse_stress(
         raise UsageError(
             f"a loss of {loss:g} can't be asked for; give a part such as 10%", cure="--reverse 10%"
         )
-    asked = (
-        [item for item in scenario_definitions(catalog).values() if item.probability is not None]
-        if scenarios is None
-        else chosen_scenarios(catalog, scenarios)
-    )
-    for item in asked:
-        if item.probability is None:
-            raise UsageError(
-                f"{item.id} has no probability, so it can't be part of a plausible combination"
-            )
-    chosen = [item for item in asked if not item.is_empty]
+    chosen = [
+        item for item in with_probability(catalog, scenarios, book.as_of) if not item.is_empty
+    ]
     if not chosen:
         raise UsageError("no scenario that changes anything has a probability")
     world = read_world(book, catalog, chosen)

@@ -154,7 +154,7 @@ def simulate(
         raise UsageError(f"{draws} draws say nothing about a tail", cure="--draws 10000")
     if not all(0.0 < level < 1.0 for level in levels):
         raise UsageError("a level of CVaR lies between 0 and 1", cure="--level 0.95")
-    chosen = _with_probability(catalog, scenarios)
+    chosen = with_probability(catalog, scenarios, book.as_of)
     moving = [item for item in chosen if not item.is_empty]
     still = [item for item in chosen if item.is_empty]
     if not moving:
@@ -243,16 +243,30 @@ def checked_dependence(assumptions: Assumptions, dependence: float | None) -> fl
     return rho
 
 
-def _with_probability(
-    catalog: Catalog, scenarios: Sequence[str | ScenarioDefinition] | None
+def with_probability(
+    catalog: Catalog, scenarios: Sequence[str | ScenarioDefinition] | None, day: date
 ) -> list[ScenarioDefinition]:
+    """Return what is drawn: every what-if with a probability on the day, or those that are named.
+
+    Raises
+    ------
+    UsageError
+        If none has one, or a named one doesn't.
+    """
     if scenarios is None:
-        return [item for item in scenario_definitions(catalog).values() if item.probability]
-    chosen = chosen_scenarios(catalog, scenarios)
+        known = (item.as_known(day) for item in scenario_definitions(catalog).values())
+        chosen = [item for item in known if item.probability is not None]
+        if not chosen:
+            raise UsageError(
+                f"no scenario has a probability on {day.isoformat()}: they were set later",
+                cure="name a later day with --as-of",
+            )
+        return chosen
+    chosen = [item.as_known(day) for item in chosen_scenarios(catalog, scenarios)]
     for item in chosen:
         if item.probability is None:
             raise UsageError(
-                f"{item.id} has no probability, so it can't be drawn",
+                f"{item.id} has no probability on {day.isoformat()}, so it can't be drawn",
                 cure="stress it on its own with -s, or state a probability in its file",
             )
     return chosen

@@ -36,7 +36,7 @@ from exposure.scenarios.steps import (
 )
 from exposure.scenarios.weekly import HORIZONS
 from exposure.scenarios.what_ifs import chosen_scenarios, combined, lasting, what_if
-from exposure.scenarios.world import read_world
+from exposure.scenarios.world import World, read_world
 from exposure.schemas import (
     SEVERITIES,
     DataIssues,
@@ -153,7 +153,10 @@ def stress(
     True
     """
     check_names(severities, SEVERITIES, "severity")
-    chosen = _chosen(catalog, scenarios, node_shocks or {}, list_adds or {})
+    chosen = [
+        item.as_known(book.as_of)
+        for item in _chosen(catalog, scenarios, node_shocks or {}, list_adds or {})
+    ]
     if combine:
         chosen = [combined(chosen)]
     if duration is not None:
@@ -166,7 +169,7 @@ def stress(
     rows = listing_rows(world, keys, cases, found.effects)
     plausibility: list[dict[str, Any]] = []
     blended: dict[tuple[str, str], dict[str, float]] = {}
-    notes: list[dict[str, object]] = []
+    notes = [*_early(chosen, book.as_of), *_unknown_markets(columns, world)]
     for row, (item, key) in enumerate(
         zip([s for s in chosen for _ in severities], keys, strict=True)
     ):
@@ -284,6 +287,42 @@ def _with_blend(
             result = sum(w * ret for w, ret in known if ret is not None)
         rows.append({**facts, "result_blend": result})
     return pl.DataFrame(rows, schema=_PLAUSIBILITY)
+
+
+def _early(chosen: Sequence[ScenarioDefinition], day: date) -> list[dict[str, object]]:
+    """Say which scenarios were set later than the day: their sizes are hindsight, and they have no probability."""
+    later = [item for item in chosen if item.known_on is not None and day < item.known_on]
+    return [
+        issue(
+            "warning",
+            item.file or item.id,
+            "scenario_set_later",
+            f"{item.id} was set on {item.known_on}, after {day.isoformat()}: its sizes are hindsight,"
+            " its probability is left out",
+        )
+        for item in later
+    ]
+
+
+def _unknown_markets(
+    columns: Sequence[ScenarioDefinition], world: World
+) -> list[dict[str, object]]:
+    """Say which markets have no known share of the substitutes on the day: nobody's gain is known there."""
+    missing = {
+        (item.file or item.id, sub.market)
+        for item in columns
+        for sub in item.substitutions
+        if world.shares.get((sub.subject, sub.measure), (0.0, 0.0, 0.0))[1] <= 0.0
+    }
+    return [
+        issue(
+            "warning",
+            file,
+            "market_unknown",
+            f"no share of {market} is known on {world.as_of}: gains are unknown",
+        )
+        for file, market in sorted(missing)
+    ]
 
 
 def _fallback_issue(
