@@ -7,7 +7,7 @@ A prediction is made as of the day before the act could be known: facts, links a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -20,9 +20,10 @@ from exposure.factors.catalog import Catalog
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.risk import RiskModel, estimate_risk
 from exposure.risk.markets import is_mainland
-from exposure.scenarios.definitions import Range, ScenarioDefinition
+from exposure.scenarios.definitions import ScenarioDefinition
 from exposure.scenarios.reading import act_definitions, scenario_definitions
 from exposure.scenarios.stressing import stress
+from exposure.scenarios.what_ifs import combined
 from exposure.validation.event_protocol import Protocol, RegisteredEvent
 
 Vector = NDArray[np.float64]
@@ -112,79 +113,8 @@ def event_scenario(
         basis = WHAT_IFS
     if not acts:
         return None, NOTHING, ()
-    return combined(event.id, acts), basis, tuple(sorted(item.id for item in acts))
-
-
-def combined(name: str, parts: Sequence[ScenarioDefinition]) -> ScenarioDefinition:
-    """Return one scenario of several: all their shocks, of two on one target the larger, over the longest horizon.
-
-    Parameters
-    ----------
-    name
-        Id of the result.
-    parts
-        At least one definition; a single one is only renamed.
-
-    Examples
-    --------
-    >>> from exposure.scenarios.reading import load_catalog, scenario_definitions
-    >>> known = scenario_definitions(load_catalog())
-    >>> both = combined("both", [known["hbm_ban"], known["foundry_16nm_cut"]])
-    >>> sorted({shock.node for shock in both.node_shocks}) >= ["foreign_foundry_16nm", "hbm"]
-    True
-    """
-    first = parts[0]
-    if len(parts) == 1:
-        return replace(first, id=name)
-    merged: dict[str, Any] = {}
-    for field in fields(ScenarioDefinition):
-        values = [getattr(item, field.name) for item in parts]
-        if isinstance(values[0], tuple) and field.name != "parts":
-            merged[field.name] = _strongest(item for value in values for item in value)
-    lo, mid, hi = (
-        max(getattr(p.duration_years, end) for p in parts) for end in ("lo", "mid", "hi")
-    )
-    return replace(
-        first,
-        **merged,
-        id=name,
-        name_en=name,
-        name_zh=name,
-        narrative=" + ".join(item.id for item in parts),
-        narrative_zh=" + ".join(item.id for item in parts),
-        horizon_weeks=max(item.horizon_weeks for item in parts),
-        duration_years=Range(lo, mid, hi, "the longest of the parts"),
-        probability=None,
-        parts=tuple(item.id for item in parts),
-    )
-
-
-_SIZES = ("severity", "change", "effect", "reallocation")
-_TARGETS = (
-    "node",
-    "factor",
-    "market",
-    "issuer",
-    "subject",
-    "mechanism",
-    "benefit_factor",
-    "customer",
-)
-
-
-def _strongest(items: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the items, of several on one target the one with the largest base size."""
-    kept: dict[tuple[Any, ...], Any] = {}
-    for item in items:
-        key = (type(item).__name__, *[getattr(item, name, None) for name in _TARGETS])
-        if key not in kept or _size(item) > _size(kept[key]):
-            kept[key] = item
-    return tuple(kept.values())
-
-
-def _size(item: Any) -> float:
-    sizes = [getattr(item, name) for name in _SIZES if hasattr(item, name)]
-    return abs(float(sizes[0].base)) if sizes else 0.0
+    together = acts[0] if len(acts) == 1 else combined(acts)
+    return replace(together, id=event.id), basis, tuple(sorted(item.id for item in acts))
 
 
 def equal_book(catalog: Catalog, names: Sequence[str], as_of: date) -> Book:

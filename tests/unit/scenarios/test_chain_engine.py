@@ -325,3 +325,25 @@ def test_a_longer_horizon_of_one_case_changes_no_other():
 
     assert both.own_loss["mid"][0] == pytest.approx(chain.run(cases(short)).own_loss["mid"][0])
     assert both.own_loss["mid"][1] == pytest.approx(chain.run(cases(long)).own_loss["mid"][0])
+
+
+def test_lost_demand_is_no_shortage_for_other_customers():
+    """The supplier of a customer that is cut stands half idle; its other customer gets all it orders."""
+    half = {"sales_lo": 0.5, "sales_mid": 0.5, "sales_hi": 0.5}
+    chain = engine(
+        essential("maker", "hit", link_id="a", **half),
+        essential("maker", "spared", link_id="b", **half),
+    )
+    item = scenario(cut("hit", 0.8))
+
+    assert lost(chain, item, "maker") == pytest.approx(0.5 * 0.8 * 51 / 52)
+    for end in ("lo", "mid", "hi"):
+        assert lost(chain, item, "spared", end) == 0.0
+
+
+@pytest.mark.parametrize("node", ["foundry", "smic", "hbm"])
+def test_a_cut_of_a_thousandth_costs_a_gain_about_a_thousandth(node):
+    free, _ = growth(ascend())
+    grazed, _ = growth(ascend(cuts=(cut(node, 0.001),)))
+
+    assert free - 0.005 < grazed < free

@@ -156,3 +156,34 @@ def test_longer_cuts_weigh_more():
     assert weights[0] == 0.0
     assert weights == sorted(weights)
     assert weights[-1] < 1.0
+
+
+def test_the_point_stays_the_point_whatever_the_readings_say():
+    """A larger share to gain from may mean less growth: the ends are the ends, the point is the point."""
+    out = effect(facts({"benefit": (1.0, 1.0, 1.0)}), gains={"benefit": (0.4, 0.1, 0.3)})
+
+    assert out.gain == pytest.approx((0.1, 0.1, 0.4))
+
+
+def test_a_loss_of_revenue_takes_from_what_a_cut_leaves():
+    item = scenario(revenue_shocks=(RevenueShock("us", Severity(-0.6, -0.6, -0.6), "r"),))
+    out = effect(
+        facts({"us": (1.0, 1.0, 1.0)}, leverage=(1.0, 1.0, 1.0)), item, loss=(0.8, 0.8, 0.8)
+    )
+
+    assert out.revenue == pytest.approx((-0.92, -0.92, -0.92))
+    whole = effect(facts({"us": (0.2, 1.0, 1.0)}), item, loss=(1.0, 1.0, 1.0))
+    assert whole.revenue == pytest.approx((-1.0, -1.0, -1.0))
+
+
+def test_a_cut_of_the_issuer_and_of_its_inputs_are_told_apart():
+    out = effect(facts(), loss=(0.16, 0.16, 0.16), direct=0.15)
+
+    assert out.parts["direct"] == pytest.approx(-0.15)
+    assert out.parts["upstream"] == pytest.approx(-0.01)
+
+
+def test_a_stated_zero_is_known():
+    item = scenario(price_effects=(PriceEffect("measure", Severity(0.0, 0.0, 0.0), "r"),))
+
+    assert effect(facts({"measure": (1.0, 1.0, 1.0)}), item).known

@@ -113,3 +113,21 @@ def test_results_travel_as_json(book, catalog):
     assert found["loss"] == 0.02
     assert isinstance(found["combinations"], list)
     assert pl.DataFrame(found["worst"]).height == 2
+
+
+def test_scenarios_that_add_nothing_hide_no_answer():
+    """Nine scenarios without effect beside one that does it alone, and is less likely than any of them."""
+    effects = np.array([0.0] * 9 + [0.3])
+    p = np.array([0.9] * 9 + [0.2])
+    sets = [m for size in (1, 2, 3) for m in itertools.combinations(range(10), size)]
+    chances = np.array([p[list(m)].prod() for m in sets])
+
+    found = nearest_combinations(lambda happens, u: happens @ effects, sets, chances, 10, 0.2)
+
+    assert [item.members for item in found] == [(9,)]
+
+
+@pytest.mark.parametrize("rho", [-0.1, 1.0, float("nan")])
+def test_a_dependence_outside_is_refused(book, catalog, rho):
+    with pytest.raises(UsageError, match="isn't possible"):
+        reverse_stress(book, catalog, 0.02, dependence=rho)

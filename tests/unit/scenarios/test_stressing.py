@@ -1,5 +1,6 @@
 """The stress test on the sample portfolio: sums, origins, what-ifs, and honest unknowns."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -137,3 +138,68 @@ def test_a_scenario_built_in_code_means_the_same_as_its_file(book, catalog, risk
     by_object = stress(book, catalog, [definition], risk=risk)
 
     assert by_id.positions.equals(by_object.positions)
+
+
+def test_an_unmodelled_company_is_never_inferred(book, catalog, risk):
+    from dataclasses import replace
+
+    from exposure.scenarios.simulation import scenario_returns
+    from exposure.scenarios.world import read_world
+
+    item = replace(scenario_definitions(catalog)["foundry_16nm_cut"], unmodelled=("lenovo",))
+    row = (
+        stress(book, catalog, [item], risk=risk, severities=["base"])
+        .positions.filter(pl.col("listing_id") == "0992.HK")
+        .row(0, named=True)
+    )
+    assert (row["ret"], row["origin"], row["channel"]) == (None, "none", "unmodelled")
+
+    world = read_world(book, catalog, [item])
+    _, unknown = scenario_returns(
+        world, world.cases([item], np.ones((1, 1), dtype=bool), np.full((1, 1), 0.5)), risk
+    )
+    assert unknown[0, world.listings.index("0992.HK")]
+
+
+def test_a_shock_of_nothing_is_a_known_zero(book, catalog):
+    found = stress(book, catalog, [], node_shocks={"hbm": 0.0}, severities=["base"])
+
+    assert found.portfolio["result"].item() == 0.0
+    assert found.positions.filter(pl.col("origin") == "modelled").height >= 3
+
+
+def test_a_company_that_loses_money_has_no_percentage_of_earnings(shock):
+    row = shock.steps.filter(
+        (pl.col("issuer_id") == "cambricon")
+        & (pl.col("scenario_id") == "foundry_16nm_cut")
+        & (pl.col("severity") == "low")
+    ).row(0, named=True)
+
+    assert row["wiped_out"]
+
+
+def test_a_short_is_worst_where_its_listing_does_best(book, catalog):
+    from dataclasses import replace
+
+    turned = replace(book, holdings=book.holdings.with_columns(-pl.col("weight")))
+    long = stress(book, catalog, ["foundry_16nm_cut"], severities=["base"]).portfolio.row(
+        0, named=True
+    )
+    short = stress(turned, catalog, ["foundry_16nm_cut"], severities=["base"]).portfolio.row(
+        0, named=True
+    )
+
+    assert short["result"] == pytest.approx(-long["result"])
+    assert short["result_lo"] == pytest.approx(-long["result_hi"])
+    assert short["result_hi"] == pytest.approx(-long["result_lo"])
+
+
+def test_the_steps_of_a_change_of_revenue_show_its_duration(shock):
+    row = shock.steps.filter(
+        (pl.col("issuer_id") == "hygon")
+        & (pl.col("scenario_id") == "domestic_substitution")
+        & (pl.col("severity") == "base")
+    ).row(0, named=True)
+
+    assert row["years"] == pytest.approx(3.0)
+    assert 0.1 < row["weight"] < 0.2

@@ -133,3 +133,117 @@ def test_ship_fees_leave_the_ship_builders_unknown(catalog):
 
     assert act.is_empty
     assert "cosco_shipping" in act.unmodelled
+
+
+def base_return(found, listing):
+    return found.positions.filter(pl.col("listing_id") == listing)["ret"].item()
+
+
+def test_a_listing_of_one_company_makes_no_other_cut_last_longer(book, catalog):
+    """The listing lasts five years, the ban of GPUs two: Hygon, which only the ban reaches, gains the same."""
+    alone = stress(book, catalog, ["gpu_export_ban"], severities=["base"])
+    both = stress(
+        book, catalog, ["gpu_export_ban", "new_list_entry"], severities=["base"], combine=True
+    )
+
+    assert base_return(both, "688041.SH") == pytest.approx(base_return(alone, "688041.SH"))
+    assert base_return(both, "000977.SZ") < base_return(alone, "000977.SZ")
+
+
+def test_a_rule_on_cars_changes_nothing_for_chips(book, catalog):
+    alone = stress(book, catalog, ["gpu_export_ban"], severities=["base"])
+    both = stress(
+        book,
+        catalog,
+        ["gpu_export_ban", "connected_vehicle_rule"],
+        severities=["base"],
+        combine=True,
+    )
+
+    assert base_return(both, "000977.SZ") == pytest.approx(base_return(alone, "000977.SZ"))
+
+
+def test_two_cuts_of_one_node_cost_no_more_than_both_apart(book, catalog):
+    """A small lasting cut and a large short one: neither takes the other's duration."""
+    from dataclasses import replace
+
+    from exposure.scenarios.definitions import NodeShock, Severity
+
+    known = scenario_definitions(catalog)["hbm_ban"]
+
+    def item(name, size, years):
+        shock = NodeShock("hbm", Severity(size, size, size), name, "t")
+        span = Range(years, years, years, "t")
+        return replace(known, id=name, node_shocks=(shock,), stockpiles=(), duration_years=span)
+
+    small, large = item("small", 0.01, 10.0), item("large", 0.8, 0.25)
+    apart = stress(book, catalog, [small, large], severities=["base"]).portfolio["result"].sum()
+    both = stress(book, catalog, [small, large], severities=["base"], combine=True)
+
+    assert apart <= both.portfolio["result"].item() < 0
+
+
+def test_a_joint_draw_is_the_combination(book, catalog):
+    import numpy as np
+
+    from exposure.scenarios.simulation import scenario_returns
+    from exposure.scenarios.world import read_world
+
+    known = scenario_definitions(catalog)
+    items = [known[name] for name in ("hbm_ban", "detente", "gpu_export_ban")]
+    world = read_world(book, catalog, items)
+    drawn, unknown = scenario_returns(
+        world, world.cases(items, np.ones((1, 3), dtype=bool), np.full((1, 3), 0.5)), None
+    )
+    both = stress(book, catalog, items, severities=["base"], combine=True)
+    rows = {row["listing_id"]: row for row in both.positions.iter_rows(named=True)}
+
+    for j, name in enumerate(world.listings):
+        assert unknown[0, j] == (rows[name]["origin"] == "none")
+        if not unknown[0, j]:
+            assert drawn[0, j] == pytest.approx(rows[name]["ret"], abs=1e-12)
+
+
+def test_a_company_without_links_loses_over_the_same_weeks(book, catalog):
+    """Great Wall (no links) and Digital China (links) enter the list for four weeks."""
+    found = stress(
+        book,
+        catalog,
+        [],
+        list_adds={"000066.SZ": "entity_list", "000034.SZ": "entity_list"},
+        duration=4 / 52,
+        severities=["base"],
+    )
+    lost = dict(found.steps.select("issuer_id", "loss").iter_rows())
+
+    assert (
+        lost["great_wall"] == pytest.approx(lost["digital_china"]) == pytest.approx(0.15 * 4 / 52)
+    )
+
+
+def test_two_lines_of_one_company_are_one_listing(catalog):
+    one = what_if(catalog, {}, {"9988.HK": "ns_cmic"})
+    two = what_if(catalog, {}, {"9988.HK": "ns_cmic", "alibaba": "ns_cmic"})
+
+    assert two.listings == one.listings
+
+
+def test_several_mechanisms_of_one_company_all_count(catalog):
+    both = what_if(catalog, {}, {"688256.SH": ["entity_list", "ns_cmic"]})
+
+    assert [item.mechanism for item in both.listings] == ["entity_list", "ns_cmic"]
+
+
+def test_no_probability_is_known_before_it_was_set(catalog, sample, root):
+    from exposure.portfolios.holdings import load_holdings
+    from exposure.scenarios.simulation import simulate
+
+    early = load_holdings(
+        sample, as_of=date(2024, 12, 20), master=catalog.master, content=root.path
+    )
+    found = stress(early, catalog, ["gpu_export_ban"])
+
+    assert found.portfolio["probability"].null_count() == found.portfolio.height
+    assert "set on 2025-01-24" in found.issues["message"][0]
+    with pytest.raises(UsageError, match="set later"):
+        simulate(early, catalog, draws=200)

@@ -23,7 +23,7 @@ from exposure.validation.event_example import (
 )
 from exposure.validation.event_models import Estimation, abnormal_returns, others_mean
 from exposure.validation.event_panel import read_closes, return_panel
-from exposure.validation.event_predictions import combined, event_scenario, predict, study_names
+from exposure.validation.event_predictions import event_scenario, predict, study_names
 from exposure.validation.event_protocol import load_protocol
 from exposure.validation.event_report import study_markdown
 from exposure.validation.event_study import run_event_study
@@ -286,21 +286,6 @@ def test_an_act_is_run_in_place_of_the_what_ifs(catalog, protocol):
 
     assert (scenario.id, basis, parts) == (event.id, "act", ("act_hbm",))
     assert scenario.node_shocks == act.node_shocks
-
-
-def test_two_shocks_on_one_node_are_the_larger_one_not_their_sum(catalog):
-    hbm = scenario_definitions(catalog)["hbm_ban"]
-    mild = replace(
-        hbm,
-        id="mild",
-        node_shocks=tuple(replace(s, severity=s.severity.scaled(0.5)) for s in hbm.node_shocks),
-    )
-
-    both = combined("both", [mild, hbm])
-
-    assert both.node_shocks == hbm.node_shocks
-    assert both.parts == ("mild", "hbm_ban")
-    assert both.probability is None
 
 
 @pytest.mark.parametrize(
