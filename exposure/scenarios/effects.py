@@ -260,10 +260,12 @@ def shared_weight(cases: Cases, alone: Vector, a: Assumptions) -> Vector:
     on = (cases.happens & cases.chain[None]).astype(np.float64)
     weight = duration_share(cases, cases.years, a)  # (D, S, 3)
     longest = np.max(on[:, :, None] * weight, axis=1, initial=0.0)
-    total = on @ alone
-    mixed = np.stack([(on * weight[..., k]) @ alone for k in (LO, MID, HI)], axis=2)
+    # No BLAS here: its sums depend on how many cases run together, and a result must not.
+    total = np.einsum("ds,si->di", on, alone)
+    mixed = np.einsum("ds,dsk,si->dik", on, weight, alone)
     plain = np.repeat(longest[:, None, :], alone.shape[1], axis=1)
-    return np.asarray(np.divide(mixed, total[..., None], out=plain, where=total[..., None] > 1e-12))
+    several = (on.sum(axis=1) > 1)[:, None, None] & (total > 1e-12)[..., None]
+    return np.asarray(np.divide(mixed, total[..., None], out=plain, where=several))
 
 
 def _held(band: Vector) -> Vector:
@@ -311,7 +313,7 @@ def growth_of_issuers(
                 mix[i, j] = part / sum(bought.values())
     middle = realised["mid"]
     low, high = realised.get("hi", middle), realised.get("lo", middle)
-    return np.stack([part @ mix.T for part in (low, middle, high)], axis=2)
+    return np.stack([np.einsum("dk,ik->di", part, mix) for part in (low, middle, high)], axis=2)
 
 
 def _scores(facts: Sequence[IssuerFacts], factor: str) -> tuple[Vector, Flags]:

@@ -99,7 +99,7 @@ def infer_case(
         "fallback": answer.fallback,
     }
     for i, name in enumerate(listings):
-        if rows[name]["origin"] == "none" and rows[name]["channel"] is None:
+        if rows[name]["origin"] == "none" and rows[name].get("channel") is None:
             mean = max(-1.0, float(answer.mean[i]))
             half = HALF_90 * float(answer.sd[i])
             rows[name] |= {

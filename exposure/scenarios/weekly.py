@@ -286,12 +286,17 @@ def propagate_many(
                 t > constant and np.array_equal(h, before[0]) and np.array_equal(stock, before[1])
             )
             same, before = same + 1 if still else 0, (h, stock)
-            settled = same >= stepper.longest_lag  # every later week is this one again
-            for at, horizon in enumerate(ordered):
-                if horizon == t or (settled and horizon > t):
-                    rest = horizon - t
-                    losses[rows, at] = np.maximum(0.0, 1.0 - (produced + rest * made).T / horizon)
-                    grown[rows, at] = (extra + rest * beyond).T / horizon
+            settled = same >= stepper.longest_lag
+            for week in range(
+                t, weeks + 1 if settled else t + 1
+            ):  # once settled, every later week is this one
+                if week > t:
+                    produced += made
+                    extra += beyond
+                if week in ordered:
+                    at = ordered.index(week)
+                    losses[rows, at] = np.maximum(0.0, 1.0 - produced.T / week)
+                    grown[rows, at] = extra.T / week
             if settled:
                 break
         first[rows] = seen.T

@@ -203,3 +203,13 @@ def test_the_steps_of_a_change_of_revenue_show_its_duration(shock):
 
     assert row["years"] == pytest.approx(3.0)
     assert 0.1 < row["weight"] < 0.2
+
+
+def test_a_result_doesn_t_depend_on_what_else_is_run(book, catalog, risk, shock):
+    """Bit for bit: one scenario at one severity alone, and among all at three."""
+    for name in ("foundry_16nm_cut", "gpu_export_ban", "detente"):
+        alone = stress(book, catalog, name, severities=["base"], risk=risk).positions
+        among = shock.positions.filter(
+            (pl.col("scenario_id") == name) & (pl.col("severity") == "base")
+        )
+        assert alone.equals(among)
