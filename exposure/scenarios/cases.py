@@ -264,7 +264,7 @@ def build_cases(
     if happens.shape != u.shape or happens.shape[1] != len(scenarios):
         raise ValueError(f"happens {happens.shape} and u {u.shape} must be (cases, scenarios)")
     span = np.repeat(
-        np.array([_triple(item.duration_years) for item in scenarios]).reshape(1, -1, 3),
+        np.array([item.duration_years.ends for item in scenarios]).reshape(1, -1, 3),
         happens.shape[0],
         axis=0,
     )
@@ -273,7 +273,7 @@ def build_cases(
     builder = _Builder(happens, u, span)
     for number, item in enumerate(scenarios):
         builder.add(number, item, mechanisms, under, shares)
-    known = np.array([_triple(item.priced or priced) for item in scenarios]).reshape(-1, 3)
+    known = np.array([(item.priced or priced).ends for item in scenarios]).reshape(-1, 3)
     least = np.where(happens[:, :, None], known[None], np.inf).min(axis=1, initial=np.inf)
     weeks = np.array([item.horizon_weeks for item in scenarios], dtype=np.int64)
     horizon = np.maximum(1, (happens * weeks).max(axis=1, initial=0))
@@ -354,7 +354,7 @@ class _Builder:
             self.price.setdefault(reaction.factor, []).append(on * at_place(reaction.effect, u))
             self._mark(self.touched, reaction.factor, on)
         for stock in item.stockpiles:
-            weeks = np.asarray(on[:, None] * np.array(_triple(stock.weeks)), dtype=np.float64)
+            weeks = np.asarray(on[:, None] * np.array(stock.weeks.ends), dtype=np.float64)
             key = (stock.node, stock.customer)
             held = self.stock.get(key)
             self.stock[key] = weeks if held is None else np.maximum(held, weeks)
@@ -451,7 +451,3 @@ def _compound(parts: Sequence[Vector]) -> Vector:
 
 def _cuts_chain(item: ScenarioDefinition) -> bool:
     return bool(item.node_shocks or item.listings or item.substitutions)
-
-
-def _triple(value: Range) -> Triple:
-    return value.lo, value.mid, value.hi

@@ -91,62 +91,6 @@ def conditional_returns(
     return Conditional(mean, beta, covariance[np.ix_(others, others)] - beta @ cross, d2)
 
 
-def conditional_factors(
-    B: ArrayLike,
-    F: ArrayLike,
-    D: ArrayLike,
-    shocked: Sequence[int],
-    values: ArrayLike,
-    mu: ArrayLike | None = None,
-) -> tuple[Vector, Vector, float]:
-    """Expected factor returns given some names, and what they do to the others.
-
-    E[f] = F B_S' (B_S F B_S' + D_S)^-1 (s - μ_S),    E[r_j] = μ_j + B_j E[f]
-
-    D_S keeps one company's own news from dragging the whole market along.
-
-    Parameters
-    ----------
-    B, F, D
-        Loadings (n, q), factor covariance (q, q), specific variances (n,), all over the horizon.
-    shocked, values
-        As in :func:`conditional_returns`.
-    mu
-        Means of shape (n,); 0 by default.
-
-    Returns
-    -------
-    factors
-        E[f], of shape (q,).
-    mean
-        Returns of all names, of shape (n,).
-    d2
-        Squared Mahalanobis distance.
-
-    Examples
-    --------
-    Half of the first name's variance is its own: the market moves only half as far.
-
-    >>> f, r, d2 = conditional_factors([[1], [1]], [[0.04]], [0.04, 0.01], [0], [-0.2])
-    >>> f.round(12).tolist(), r.round(12).tolist(), round(d2, 12)
-    ([-0.1], [-0.2, -0.1], 0.5)
-    """
-    loadings, specific = np.asarray(B, dtype=np.float64), np.asarray(D, dtype=np.float64)
-    factor = np.asarray(F, dtype=np.float64)
-    n = loadings.shape[0]
-    mean = np.zeros(n) if mu is None else np.array(mu, dtype=np.float64)
-    given = _positions(shocked, n)
-    s = np.asarray(values, dtype=np.float64)
-    own = loadings[given]
-    root = _root(own @ factor @ own.T + np.diag(specific[given]))
-    surprise = s - mean[given]
-    scaled = np.asarray(linalg.cho_solve(root, surprise))
-    move = factor @ own.T @ scaled
-    mean = mean + loadings @ move
-    mean[given] = s
-    return move, mean, float(surprise @ scaled)
-
-
 def p_value_normal(d2: float, k: int) -> float:
     """Probability that k jointly normal returns lie at least this far out.
 
@@ -178,32 +122,6 @@ def p_value_t(d2: float, k: int, nu: float = 5.0) -> float:
     if not nu > 2:
         raise ScenarioError(f"a Student-t with {nu:g} degrees of freedom has no covariance")
     return float(special.fdtrc(k, nu, d2 * nu / (nu - 2.0) / k))
-
-
-def blend_covariance(calm: ArrayLike, crisis: ArrayLike, weight: float, periods: float) -> Vector:
-    """Mix the covariance of an ordinary window with that of a crisis, and scale it to the horizon.
-
-    Σ_h = h ((1 - w) Σ_calm + w Σ_crisis)
-
-    Parameters
-    ----------
-    calm, crisis
-        Covariances of one period, of shape (n, n).
-    weight
-        w in [0, 1].
-    periods
-        h, number of periods in the horizon.
-
-    Examples
-    --------
-    >>> blend_covariance([[0.01]], [[0.03]], 0.5, 4).tolist()
-    [[0.08]]
-    """
-    if not 0 <= weight <= 1:
-        raise ScenarioError(f"the weight of the crisis window must lie in [0, 1], got {weight:g}")
-    ordinary = np.asarray(calm, dtype=np.float64)
-    stressed = np.asarray(crisis, dtype=np.float64)
-    return np.asarray(periods * ((1 - weight) * ordinary + weight * stressed), dtype=np.float64)
 
 
 def _positions(shocked: Sequence[int], n: int) -> NDArray[np.int64]:

@@ -20,6 +20,11 @@ class Range:
     reference: str
     basis: str = "analyst"
 
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """(lo, mid, hi)."""
+        return self.lo, self.mid, self.hi
+
 
 @dataclass(frozen=True, slots=True)
 class Severity:

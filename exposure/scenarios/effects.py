@@ -16,7 +16,7 @@ from exposure.factors.recipes import End
 from exposure.scenarios.arrays import Vector
 from exposure.scenarios.cases import Cases
 from exposure.scenarios.definitions import Assumptions
-from exposure.scenarios.valuation import PRICE_FLOOR, duration_weights
+from exposure.scenarios.valuation import PRICE_FLOOR, duration_weights, price_per_earnings
 
 Flags = NDArray[np.bool_]
 Triple = tuple[float, float, float]
@@ -215,11 +215,13 @@ class _Bridge:
             weight = duration_share(self.cases, weight, self.a)[:, None, :]
         kappa = (self.a.kappa.lo, self.a.kappa.mid, self.a.kappa.hi)
         small, middle, large = (
-            weight[..., k]
-            * kappa[k]
-            * (1.0 - self.cases.priced[:, HI - k])[:, None]
-            * self.a.ev_over_equity.mid
-            * self.lever[None, :, k]
+            self.lever[None, :, k]
+            * price_per_earnings(
+                weight[..., k],
+                kappa[k],
+                self.cases.priced[:, HI - k, None],
+                self.a.ev_over_equity.mid,
+            )
             for k in (LO, MID, HI)
         )
         self.revenue = self.revenue + part

@@ -92,56 +92,12 @@ def waterfill(
     lost = float(v @ cut)
     pool = reallocation_rate * lost
     size = v * (1.0 - cut)
-    reallocated = _fill(size, spare, pool)
+    reallocated = fill_many(size[None], spare[None], [pool])[0]
     unmet = max(0.0, lost - float(reallocated.sum()))
     total = float(v.sum())
     gain = np.divide(reallocated, size, out=np.zeros_like(size), where=size > 0)
     shortage = unmet / total if total > 0 else 0.0
     return MarketClearing(size, reallocated, gain, lost, pool, unmet, shortage)
-
-
-def clear_markets(
-    market: ArrayLike,
-    supply: ArrayLike,
-    banned_share: ArrayLike,
-    headroom: ArrayLike,
-    reallocation_rate: ArrayLike = 1.0,
-) -> tuple[Vector, Vector]:
-    """Clear several markets at once.
-
-    Parameters
-    ----------
-    market
-        Market number 0..m-1 of each supplier, of shape (n,).
-    supply, banned_share, headroom
-        As in :func:`waterfill`, of shape (n,).
-    reallocation_rate
-        η, one number or one per market, of shape (m,).
-
-    Returns
-    -------
-    gain
-        Growth of each supplier, of shape (n,), a fraction of what it still produces.
-    shortage
-        Missing supply of each market, of shape (m,), a fraction of the market.
-
-    Examples
-    --------
-    >>> gain, shortage = clear_markets([0, 0, 1], [50, 50, 10], [0.5, 0, 0.2], [1, 0.1, 0])
-    >>> gain.round(12).tolist(), shortage.round(12).tolist()
-    ([0.8, 0.1, 0.0], [0.0, 0.2])
-    """
-    code = np.asarray(market, dtype=np.int64)
-    v, cut, spare = (np.asarray(a, dtype=np.float64) for a in (supply, banned_share, headroom))
-    markets = int(code.max(initial=-1)) + 1
-    rate = np.broadcast_to(np.asarray(reallocation_rate, dtype=np.float64), (markets,))
-    gain, shortage = np.zeros(v.size), np.zeros(markets)
-    for number in range(markets):
-        inside = code == number
-        cleared = waterfill(v[inside], cut[inside], spare[inside], float(rate[number]))
-        gain[inside] = cleared.gain
-        shortage[number] = cleared.shortage
-    return gain, shortage
 
 
 def fill_many(size: ArrayLike, headroom: ArrayLike, pool: ArrayLike) -> Vector:
@@ -183,21 +139,6 @@ def fill_many(size: ArrayLike, headroom: ArrayLike, pool: ArrayLike) -> Vector:
     )
     shared = np.minimum(v * spare, np.where(np.isfinite(chosen), chosen, 0.0) * v)
     return np.asarray(np.where(np.isfinite(chosen), np.maximum(0.0, shared), v * spare))
-
-
-def _fill(size: Vector, headroom: Vector, pool: float) -> Vector:
-    room = size * headroom
-    if pool <= 0.0 or not room.any():
-        return np.zeros_like(size)
-    if room.sum() <= pool:
-        return np.asarray(room, dtype=np.float64)
-    order = np.argsort(headroom, kind="stable")
-    ordered, rooms = size[order], room[order]
-    filled = np.cumsum(rooms) - rooms  # what the less elastic ones take before supplier k is full
-    behind = np.cumsum(ordered[::-1])[::-1]  # size of supplier k and the more elastic ones
-    level = np.divide(pool - filled, behind, out=np.full_like(behind, np.inf), where=behind > 0)
-    binding = int(np.argmax(level <= headroom[order]))
-    return np.asarray(np.minimum(room, level[binding] * size), dtype=np.float64)
 
 
 def _check_market(v: Vector, cut: Vector, spare: Vector, rate: float) -> None:

@@ -69,7 +69,7 @@ class ForcedSelling:
     price: Vector
 
 
-def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector:
+def duration_weights(years: ArrayLike, growth: ArrayLike, discount: ArrayLike) -> Vector:
     """Share of a company's value that its first years make up.
 
     ω = 1 - ((1 + g) / (1 + r))^T
@@ -79,7 +79,7 @@ def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector
     years
         T ≥ 0, of any shape; ``inf`` or a very large number for a permanent change.
     growth, discount
-        g and r per year, -1 < g < r.
+        g and r per year, -1 < g < r; numbers, or arrays of the same shape.
 
     Raises
     ------
@@ -95,14 +95,26 @@ def duration_weights(years: ArrayLike, growth: float, discount: float) -> Vector
     >>> duration_weights([0.0, 1.0], 0.04, 0.10).round(6).tolist()
     [0.0, 0.054545]
     """
-    lasting = np.asarray(years, dtype=np.float64)
+    lasting, g, r = (np.asarray(a, dtype=np.float64) for a in (years, growth, discount))
     if np.any(~(lasting >= 0)):
         raise ScenarioError("a duration is negative or missing")
-    if not -1.0 < growth < discount:
-        raise ScenarioError(
-            f"growth {growth:g} must lie above -1 and below the discount rate {discount:g}"
-        )
-    return np.asarray(1.0 - ((1.0 + growth) / (1.0 + discount)) ** lasting)
+    if np.any(~((g > -1.0) & (g < r))):
+        raise ScenarioError("growth must lie above -1 and below the discount rate")
+    return np.asarray(1.0 - ((1.0 + g) / (1.0 + r)) ** lasting)
+
+
+def price_per_earnings(
+    weight: ArrayLike, kappa: ArrayLike, priced: ArrayLike, ev_over_equity: ArrayLike
+) -> Vector:
+    """Price return per unit of change of a year's earnings: ω κ (1 - p) EV/Eq, before the floor.
+
+    Examples
+    --------
+    >>> price_per_earnings(0.2, 1.0, 0.3, 1.0).item()
+    0.14
+    """
+    w, k, p, ev = (np.asarray(a, dtype=np.float64) for a in (weight, kappa, priced, ev_over_equity))
+    return np.asarray(w * k * (1.0 - p) * ev)
 
 
 def price_bridge(
@@ -171,16 +183,12 @@ def price_bridge(
             priced,
         )
     )
-    if np.any(~(T >= 0)):
-        raise ScenarioError("a duration is negative or missing")
-    if np.any(~((g > -1.0) & (g < r))):
-        raise ScenarioError("growth must lie above -1 and below the discount rate")
     if np.any(~((p >= 0) & (p <= 1))):
         raise ScenarioError("the part already priced must lie in [0, 1]")
     leverage = np.divide(cm, em, out=np.full(em.shape, np.nan), where=em > 0)
     earnings = dR * leverage
-    duration = 1.0 - ((1.0 + g) / (1.0 + r)) ** T
-    price = np.maximum(PRICE_FLOOR, duration * earnings * ev * k * (1.0 - p))
+    duration = duration_weights(T, g, r)
+    price = np.maximum(PRICE_FLOOR, earnings * price_per_earnings(duration, k, p, ev))
     return PriceBridge(leverage, earnings, duration, price, (em < THIN_MARGIN) & (dR < 0))
 
 

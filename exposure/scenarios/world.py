@@ -18,7 +18,7 @@ from exposure.lists.status import in_force
 from exposure.portfolios.holdings import Book
 from exposure.scenarios.arrays import Vector
 from exposure.scenarios.cases import Cases, Flags, build_cases, single_cases
-from exposure.scenarios.definitions import Assumptions, Mechanism, Range, ScenarioDefinition
+from exposure.scenarios.definitions import Assumptions, Mechanism, ScenarioDefinition
 from exposure.scenarios.effects import IssuerFacts, Triple
 from exposure.scenarios.network_run import ChainEngine
 from exposure.scenarios.reading import load_assumptions, load_mechanisms
@@ -164,7 +164,7 @@ def issuer_facts(
     """
     gross = resolved.get((issuer, "gross_margin"))
     net = resolved.get((issuer, "net_margin"))
-    fallback = _range(a.operating_leverage)
+    fallback = a.operating_leverage.ends
     thin = net is not None and net["mid"] is not None and net["mid"] < a.wiped_out_below_margin
     if gross is None or net is None or not gross["mid"] or not net["mid"] or net["mid"] <= 0:
         return IssuerFacts(issuer, scores, fallback, "imputed", thin_margin=thin)
@@ -192,7 +192,3 @@ def _triple(record: Mapping[str, Any] | None) -> Triple:
     lo = record["mid"] if record["lo"] is None else record["lo"]
     hi = record["mid"] if record["hi"] is None else record["hi"]
     return (lo, record["mid"], hi)
-
-
-def _range(value: Range) -> Triple:
-    return value.lo, value.mid, value.hi

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exposure.scenarios.ces import ces_loss
-from exposure.scenarios.chain import chain_mean_loss
 from exposure.scenarios.cuts import Cuts, shock_path
 from exposure.scenarios.static import static_losses
 from exposure.scenarios.stepping import CHANNELS
 from exposure.scenarios.weekly import propagate, propagate_many
 from exposure.scenarios.weekly_network import weekly_network
+from tests.closed_forms import chain_mean_loss
 
 pytestmark = pytest.mark.property
 

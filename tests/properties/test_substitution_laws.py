@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exposure.scenarios.substitution import clear_markets, waterfill
+from exposure.scenarios.substitution import fill_many, waterfill
 
 pytestmark = pytest.mark.property
 
@@ -109,12 +109,18 @@ def test_the_order_of_suppliers_means_nothing(market, random):
 
 @LAWS
 @given(markets(), markets())
-def test_markets_are_cleared_apart(first, second):
-    code = np.repeat([0, 1], [first[0].size, second[0].size])
-    together = [np.concatenate(parts) for parts in zip(first, second, strict=True)]
+def test_many_markets_at_once_are_each_alone(first, second):
+    """Sizes padded with suppliers that have nothing: nobody's share depends on the market beside."""
+    width = max(first[0].size, second[0].size)
 
-    gain, shortage = clear_markets(code, *together)
+    def padded(values):
+        return np.pad(values, (0, width - values.size))
 
-    alone = [waterfill(*first), waterfill(*second)]
-    assert gain == pytest.approx(np.concatenate([out.gain for out in alone]))
-    assert shortage == pytest.approx([out.shortage for out in alone])
+    sizes = np.array([padded(v * (1.0 - cut)) for v, cut, *_ in (first, second)])
+    rooms = np.array([padded(market[2]) for market in (first, second)])
+    pools = [waterfill(*market).pool for market in (first, second)]
+
+    together = fill_many(sizes, rooms, pools)
+
+    for row, market in zip(together, (first, second), strict=True):
+        assert row[: market[0].size] == pytest.approx(waterfill(*market).reallocated)

@@ -23,7 +23,6 @@ from exposure.risk import (
     read_risk,
     write_risk,
 )
-from exposure.scenarios.conditional import blend_covariance
 from exposure.scenarios.inference import infer_case
 from exposure.scenarios.reading import load_assumptions
 from exposure.scenarios.stressing import stress
@@ -148,7 +147,7 @@ def test_turbulence_still_to_come_is_not_known():
         estimate_risk(prices, indices, day, window_days=130, min_observations=100, crisis="auto")
     )
 
-    assert crisis.manifest["last_close"] <= day  # type: ignore[operator]
+    assert crisis.manifest["last_close"] <= day
     assert variance(crisis) < 0.03  # 0.008² · 242 = 0.0155 in calm, nine times that in the stretch
 
 
@@ -212,8 +211,8 @@ def test_a_window_that_few_listings_know_is_no_candidate():
     crisis = crisis_of(estimate_risk(prices.filter(known), indices, AS_OF, crisis="auto"))
 
     # all six are there from day 240 on, before it only two: a window needs 29 returns after that day
-    assert crisis.manifest["first_close"] >= DAYS[240 + 29 - 60]  # type: ignore[operator]
-    assert crisis.manifest["counts"]["estimated"] == 6  # type: ignore[index]
+    assert crisis.manifest["first_close"] >= DAYS[240 + 29 - 60]
+    assert crisis.manifest["counts"]["estimated"] == 6
 
 
 def test_a_hole_in_an_index_is_in_no_window():
@@ -223,7 +222,7 @@ def test_a_hole_in_an_index_is_in_no_window():
 
     found = crisis_of(estimate_risk(prices, holed, AS_OF, crisis="auto")).manifest
 
-    assert found["first_close"] >= DAYS[210] or found["last_close"] < DAYS[205]  # type: ignore[operator]
+    assert found["first_close"] >= DAYS[210] or found["last_close"] < DAYS[205]
     with pytest.raises(HoldingsError, match="an index lacks closes on days of 000300"):
         estimate_risk(prices, holed, AS_OF, crisis=(DAYS[180], DAYS[240]))
 
@@ -388,7 +387,7 @@ def test_the_shipped_crisis_model_is_known_by_its_day_and_more_turbulent(risk):
     assert crisis.as_of == risk.as_of == date(2025, 1, 24)
     assert crisis.manifest["first_close"] == date(2024, 9, 18)
     assert crisis.manifest["last_close"] == date(2024, 12, 18)
-    assert crisis.manifest["history_last_close"] <= crisis.as_of  # type: ignore[operator]
+    assert crisis.manifest["history_last_close"] <= crisis.as_of
     assert crisis.factors == risk.factors
     assert crisis.listing_ids == risk.listing_ids
     assert variance(risk) ** 0.5 == pytest.approx(0.21, abs=0.001)
@@ -403,7 +402,7 @@ def sigma(model: RiskModel, names: list[str]) -> np.ndarray:
 def test_the_blend_lies_between(risk):
     names = list(risk.listing_ids)
     calm, strained = sigma(risk, names), sigma(crisis_of(risk), names)
-    blend = blend_covariance(calm, strained, 0.5, 1.0)
+    blend = 0.5 * calm + 0.5 * strained
 
     rng = np.random.default_rng(5)
     for weights in rng.normal(size=(200, len(names))):

@@ -5,12 +5,11 @@ import pytest
 
 from exposure.errors import ScenarioError
 from exposure.scenarios.conditional import (
-    blend_covariance,
-    conditional_factors,
     conditional_returns,
     p_value_normal,
     p_value_t,
 )
+from exposure.scenarios.inference import infer_many, infer_returns
 
 SIGMA = [[0.04, 0.018, 0.006], [0.018, 0.09, 0.012], [0.006, 0.012, 0.0225]]
 B = np.array([[0.2, 0.0], [0.15, 0.1], [0.1, -0.05]])
@@ -50,14 +49,25 @@ def test_all_shocked_leaves_nothing_open():
     assert out.covariance.shape == (0, 0)
 
 
-def test_factors_equal_the_whole_covariance():
+def test_the_risk_model_gives_what_the_whole_covariance_gives():
+    """The stress test conditions in factor form; the published case is checked on whole covariances."""
     F = np.array([[1.0, 0.3], [0.3, 0.5]])
-    whole = conditional_returns([0.0, 0.01, 0.0], B @ F @ B.T + np.diag(D), [0, 1], [-0.2, 0.1])
+    whole = conditional_returns([0.0] * 3, B @ F @ B.T + np.diag(D), [0, 1], [-0.2, 0.1])
 
-    _, mean, d2 = conditional_factors(B, F, D, [0, 1], [-0.2, 0.1], [0.0, 0.01, 0.0])
+    out = infer_returns(
+        B @ np.linalg.cholesky(F), D, [0, 1], np.array([-0.2, 0.1]), extrapolation_limit=9.0, nu=5.0
+    )
+    many = infer_many(
+        np.array([[True, True, False]]),
+        np.array([[-0.2, 0.1, 0.0]]),
+        B @ np.linalg.cholesky(F),
+        D,
+        9.0,
+    )
 
-    assert mean == pytest.approx(whole.mean)
-    assert d2 == pytest.approx(whole.d2)
+    assert out.mean == pytest.approx(whole.mean)
+    assert out.distance**2 == pytest.approx(whole.d2)
+    assert many[0] == pytest.approx(whole.mean)
 
 
 def test_two_names_have_closed_chances():
@@ -72,14 +82,6 @@ def test_chances_fall_with_distance_and_the_t_meets_the_normal():
     assert chances == sorted(chances, reverse=True)
     assert p_value_t(20.0, 3, 5.0) > p_value_normal(20.0, 3)
     assert p_value_t(5.0, 3, 1e7) == pytest.approx(p_value_normal(5.0, 3), abs=1e-6)
-
-
-def test_a_blend_lies_between_and_grows_with_the_horizon():
-    out = blend_covariance([[0.01]], [[0.03]], 0.25, 12)
-
-    assert out.item() == pytest.approx(12 * 0.015)
-    with pytest.raises(ScenarioError, match="weight"):
-        blend_covariance([[0.01]], [[0.03]], 1.5, 1)
 
 
 def test_what_can_not_be_conditioned_on_is_refused():

@@ -6,12 +6,12 @@ from scipy import sparse
 
 from exposure.errors import ScenarioError
 from exposure.scenarios.ces import ces_loss, elasticity
-from exposure.scenarios.chain import chain_first_loss, chain_loss_interval, chain_mean_loss
 from exposure.scenarios.cuts import Cuts, shock_path
 from exposure.scenarios.static import static_losses
 from exposure.scenarios.stepping import CHANNELS
 from exposure.scenarios.weekly import propagate, propagate_many
 from exposure.scenarios.weekly_network import weekly_network
+from tests.closed_forms import chain_first_loss, chain_loss_interval, chain_mean_loss
 
 INF = float("inf")
 # Memory, two foundries, designer, server maker; everything essential.

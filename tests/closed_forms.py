@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from exposure.scenarios.arrays import check_unit
-
 
 def chain_first_loss(cut: float, cover_weeks: float) -> int | None:
     """First week in which a customer with one essential input loses output, or None if never.
@@ -20,7 +18,6 @@ def chain_first_loss(cut: float, cover_weeks: float) -> int | None:
     >>> chain_first_loss(0.5, 8), chain_first_loss(1.0, 8), chain_first_loss(0.0, 8)
     (18, 10, None)
     """
-    check_unit(np.array([cut]), "a cut")
     if cut == 0:
         return None
     return int(np.floor(1.0 + cover_weeks / cut + 1e-9)) + 1
@@ -47,7 +44,6 @@ def chain_mean_loss(cut: float, cover_weeks: float, weeks: int) -> float:
     >>> round(chain_mean_loss(0.5, 8, 52), 6)
     0.336538
     """
-    check_unit(np.array([cut]), "a cut")
     return max(0.0, cut * (weeks - 1) - cover_weeks) / weeks
 
 
