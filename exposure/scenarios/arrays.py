@@ -41,3 +41,20 @@ def per_link(values: ArrayLike, m: int, what: str) -> Vector:
     if array.ndim > 1 or (array.ndim == 1 and array.size != m):
         raise ValueError(f"{what} must be one number or {m} of them, got shape {array.shape}")
     return np.array(np.broadcast_to(array, (m,)))
+
+
+def probabilities(p: ArrayLike) -> Vector:
+    """Return probabilities as a vector, each in [0, 1]."""
+    chance = np.asarray(p, dtype=np.float64)
+    if chance.ndim != 1 or chance.size == 0:
+        raise ValueError(f"p must be a vector of at least one probability, got {chance.shape}")
+    bad = ~((chance >= 0.0) & (chance <= 1.0))
+    if bad.any():
+        raise ScenarioError(f"a probability is {chance[bad][0]:g}; it must lie in [0, 1]")
+    return chance
+
+
+def check_finite(values: Vector, what: str) -> None:
+    """Refuse a missing or infinite value."""
+    if not np.isfinite(values).all():
+        raise ScenarioError(f"{what} is missing")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +14,21 @@ from exposure.scenarios.definitions import (
     Mechanism,
     NodeShock,
     PriceEffect,
-    Range,
     RevenueShock,
     ScenarioDefinition,
-    Severity,
     Stockpile,
     Substitution,
 )
-from exposure.schemas import SEVERITIES
+from exposure.scenarios.fields import (
+    day_of_file,
+    names_of,
+    not_below,
+    number,
+    range_of,
+    reference_of,
+    severity_of,
+    whole,
+)
 
 if TYPE_CHECKING:
     from exposure.portfolios.securities.loading import MasterSource
@@ -32,14 +36,6 @@ if TYPE_CHECKING:
 ACT, WHAT_IF = "act", "what_if"
 DRIVERS = {"escalation": 1, "none": 0, "easing": -1}
 ACTS_FOLDER = "factors/scenarios/acts/"
-RANGES = {
-    "probability": (0.0, 1.0), "priced": (0.0, 1.0), "duration_years": (0.0, math.inf),
-    "stockpile.weeks": (0.0, math.inf), "dependence": (0.0, 1.0),
-}  # fmt: skip
-SIZES = {
-    "severity": (0.0, 1.0), "reallocation": (0.0, 1.0), "headroom": (0.0, math.inf), "output_loss": (0.0, 1.0),
-    "price_effect": (-1.0, math.inf), "effect": (-1.0, math.inf), "change": (-1.0, math.inf),
-}  # fmt: skip
 
 
 def scenario_references(catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -154,9 +150,9 @@ def load_mechanisms(root: ContentRoot) -> dict[str, Mechanism]:
             "reference",
         }
         file.check_keys(row, names, key)
-        repeat = _number(file, row, "repeat", key)
-        loss = _severity(file, file.need(row, "output_loss", key), "output_loss")
-        price = _severity(file, file.need(row, "price_effect", key), "price_effect")
+        repeat = number(file, row, "repeat", key)
+        loss = severity_of(file, file.need(row, "output_loss", key), "output_loss")
+        price = severity_of(file, file.need(row, "price_effect", key), "price_effect")
         if not 0 <= repeat <= 1 or not 0 <= loss.low <= loss.base <= loss.high <= 1:
             raise file.error(
                 f"{file.name}: {key} needs output_loss rising inside 0..1 and repeat inside 0..1",
@@ -166,11 +162,11 @@ def load_mechanisms(root: ContentRoot) -> dict[str, Mechanism]:
             key,
             str(file.need(row, "name_zh", key)),
             str(file.need(row, "name_en", key)),
-            _names(file, row, "lists"),
+            names_of(file, row, "lists"),
             loss,
             price,
             repeat,
-            _reference(file, row, key),
+            reference_of(file, row, key),
         )
     return found
 
@@ -190,7 +186,7 @@ def load_assumptions(root: ContentRoot) -> Assumptions:
     )
     numbers = ("wiped_out_below_margin", "lag_weeks", "extrapolation_limit", "crisis_weight")
     file.check_keys(file.data, {*ranges, *numbers})
-    read = {name: _range(file, file.need(file.data, name), name) for name in ranges}
+    read = {name: range_of(file, file.need(file.data, name), name) for name in ranges}
     return Assumptions(
         **read,
         wiped_out_below_margin=float(file.need(file.data, "wiped_out_below_margin")),
@@ -218,15 +214,15 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
     return ScenarioDefinition(
         id=data["id"],
         code=str(file.need(data, "code")),
-        order=_whole(file, {"order": data.get("order", 0)} if act else data, "order", 0),
+        order=whole(file, {"order": data.get("order", 0)} if act else data, "order", 0),
         name_zh=file.need(data, "name_zh"),
         name_en=file.need(data, "name_en"),
         narrative=file.need(data, "narrative"),
         narrative_zh=file.need(data, "narrative_zh"),
         anchor=file.need(data, "anchor"),
-        horizon_weeks=_whole(file, data, "horizon_weeks", 1),
-        duration_years=_range(file, file.need(data, "duration_years"), "duration_years"),
-        probability=None if probability is None else _range(file, probability, "probability"),
+        horizon_weeks=whole(file, data, "horizon_weeks", 1),
+        duration_years=range_of(file, file.need(data, "duration_years"), "duration_years"),
+        probability=None if probability is None else range_of(file, probability, "probability"),
         node_shocks=tuple(_node_shock(file, row) for row in data.get("node_shock", [])),
         revenue_shocks=tuple(_revenue_shock(file, row) for row in data.get("revenue_shock", [])),
         price_effects=tuple(_price_effect(file, row) for row in data.get("price_effect", [])),
@@ -236,18 +232,10 @@ def _from_toml(file: TomlFile) -> ScenarioDefinition:
         kind=ACT if act else WHAT_IF,
         event=data.get("event"),
         driver=_driver(file),
-        known_on=_day(file, data.get("known_on")),
-        unmodelled=_names(file, data, "unmodelled"),
-        priced=_range(file, data["priced"], "priced") if "priced" in data else None,
+        known_on=day_of_file(file, data.get("known_on")),
+        unmodelled=names_of(file, data, "unmodelled"),
+        priced=range_of(file, data["priced"], "priced") if "priced" in data else None,
         file=file.name,
-    )
-
-
-def _day(file: TomlFile, value: object) -> date | None:
-    if value is None or isinstance(value, date):
-        return value
-    raise file.error(
-        f"{file.name}: known_on must be a day such as 2025-01-24, without quotes", "known_on"
     )
 
 
@@ -262,91 +250,23 @@ def _listing(file: TomlFile, row: dict[str, Any]) -> Listing:
     where = "listing"
     file.check_keys(row, {"issuer", "mechanism", "reference"}, where)
     issuer, mechanism = file.need(row, "issuer", where), file.need(row, "mechanism", where)
-    return Listing(issuer, mechanism, _reference(file, row, where))
+    return Listing(issuer, mechanism, reference_of(file, row, where))
 
 
 def _stockpile(file: TomlFile, row: dict[str, Any]) -> Stockpile:
     where = "stockpile"
     file.check_keys(row, {"node", "customer", "weeks"}, where)
-    weeks = _range(file, file.need(row, "weeks", where), "stockpile.weeks")
+    weeks = range_of(file, file.need(row, "weeks", where), "stockpile.weeks")
     if weeks.lo < 0:
         raise file.error(f"{file.name}: a stockpile is negative", where)
     return Stockpile(file.need(row, "node", where), row.get("customer"), weeks)
-
-
-def _range(file: TomlFile, table: Any, where: str) -> Range:
-    if not isinstance(table, dict):
-        raise file.error(
-            f"{file.name}: {where} must be a table with lo, mid, hi and reference", where
-        )
-    file.check_keys(table, {"lo", "mid", "hi", "basis", "reference"}, where)
-    lo, mid, hi = (_number(file, table, key, where) for key in ("lo", "mid", "hi"))
-    if not lo <= mid <= hi:
-        raise file.error(f"{file.name}: {where} isn't ordered lo ≤ mid ≤ hi", where)
-    least, most = RANGES.get(where, (-math.inf, math.inf))
-    if not least <= lo <= hi <= most:
-        raise file.error(f"{file.name}: {where} lies outside {least:g}..{most:g}", where)
-    return Range(lo, mid, hi, _reference(file, table, where), str(table.get("basis", "analyst")))
-
-
-def _reference(file: TomlFile, table: Mapping[str, Any], where: str) -> str:
-    text = str(table.get("reference", "")).strip()
-    if not text:
-        raise file.error(
-            f"{file.name}: a number in {where} has no reference",
-            where,
-            why="needs a reference: where the number comes from",
-            cure=f'add reference = "..." to {where} in {file.name}',
-        )
-    return text
-
-
-def _severity(file: TomlFile, table: Any, where: str) -> Severity:
-    if not isinstance(table, dict):
-        raise file.error(
-            f"{file.name}: {where} must be a table with {', '.join(SEVERITIES)}", where
-        )
-    file.check_keys(table, set(SEVERITIES), where)
-    found = Severity(*(_number(file, table, key, where) for key in SEVERITIES))
-    sizes = (found.low, found.base, found.high)
-    if where != "severity" and list(sizes) not in (sorted(sizes), sorted(sizes, reverse=True)):
-        raise file.error(f"{file.name}: {where} must run one way from low over base to high", where)
-    least, most = SIZES.get(where, (-math.inf, math.inf))
-    if not all(least <= size <= most for size in sizes):
-        raise file.error(f"{file.name}: {where} lies outside {least:g}..{most:g}", where)
-    return found
-
-
-def _number(file: TomlFile, table: dict[str, Any], key: str, where: str) -> float:
-    value = file.need(table, key, where)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise file.error(f"{file.name}: {where} has {key} = {value!r}, which is no number", where)
-    return float(value)
-
-
-def _whole(file: TomlFile, table: dict[str, Any], key: str, least: int) -> int:
-    value = file.need(table, key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise file.error(
-            f"{file.name}: {key} must be a whole number from {least}, not {value!r}", key
-        )
-    return value
-
-
-def _names(file: TomlFile, row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = row.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise file.error(f'{file.name}: {key} must be a list of texts, as ["huawei", "hygon"]', key)
-    if len(set(value)) != len(value):
-        raise file.error(f"{file.name}: {key} names one twice", key)
-    return tuple(value)
 
 
 def _node_shock(file: TomlFile, row: dict[str, Any]) -> NodeShock:
     where = "node_shock"
     names = {"node", "severity", "cause", "reference", "ramp_weeks", "start_week"}
     file.check_keys(row, names, where)
-    severity = _severity(file, file.need(row, "severity", where), "severity")
+    severity = severity_of(file, file.need(row, "severity", where), "severity")
     if not 0 <= severity.low <= severity.base <= severity.high <= 1:
         raise file.error(
             f"{file.name}: severities must rise from low to high inside 0..1", "severity"
@@ -355,31 +275,24 @@ def _node_shock(file: TomlFile, row: dict[str, Any]) -> NodeShock:
         file.need(row, "node", where),
         severity,
         str(row.get("cause", "")),
-        _reference(file, row, where),
-        ramp_weeks=_not_below(file, row, "ramp_weeks", 0.0),
-        start_week=_whole(file, {"start_week": row.get("start_week", 1)}, "start_week", 1),
+        reference_of(file, row, where),
+        ramp_weeks=not_below(file, row, "ramp_weeks", 0.0),
+        start_week=whole(file, {"start_week": row.get("start_week", 1)}, "start_week", 1),
     )
-
-
-def _not_below(file: TomlFile, row: Mapping[str, Any], key: str, least: float) -> float:
-    value = _number(file, {key: row.get(key, least)}, key, key)
-    if not value >= least:
-        raise file.error(f"{file.name}: {key} must be at least {least:g}", key)
-    return value
 
 
 def _revenue_shock(file: TomlFile, row: dict[str, Any]) -> RevenueShock:
     where = "revenue_shock"
     file.check_keys(row, {"factor", "change", "reference"}, where)
-    change = _severity(file, file.need(row, "change", where), "change")
-    return RevenueShock(file.need(row, "factor", where), change, _reference(file, row, where))
+    change = severity_of(file, file.need(row, "change", where), "change")
+    return RevenueShock(file.need(row, "factor", where), change, reference_of(file, row, where))
 
 
 def _price_effect(file: TomlFile, row: dict[str, Any]) -> PriceEffect:
     where = "price_effect"
     file.check_keys(row, {"factor", "effect", "reference"}, where)
-    effect = _severity(file, file.need(row, "effect", where), "effect")
-    return PriceEffect(file.need(row, "factor", where), effect, _reference(file, row, where))
+    effect = severity_of(file, file.need(row, "effect", where), "effect")
+    return PriceEffect(file.need(row, "factor", where), effect, reference_of(file, row, where))
 
 
 def _substitution(file: TomlFile, row: dict[str, Any]) -> Substitution:
@@ -389,11 +302,11 @@ def _substitution(file: TomlFile, row: dict[str, Any]) -> Substitution:
     file.check_keys(row, {*names, *extra}, where)
     return Substitution(
         **{name: file.need(row, name, where) for name in names},
-        reallocation=_severity(file, file.need(row, "reallocation", where), "reallocation"),
-        headroom=_severity(file, file.need(row, "headroom", where), "headroom"),
-        reference=_reference(file, row, where),
-        suppliers=_names(file, row, "suppliers"),
-        ramp_weeks=_not_below(file, row, "ramp_weeks", 0.0),
+        reallocation=severity_of(file, file.need(row, "reallocation", where), "reallocation"),
+        headroom=severity_of(file, file.need(row, "headroom", where), "headroom"),
+        reference=reference_of(file, row, where),
+        suppliers=names_of(file, row, "suppliers"),
+        ramp_weeks=not_below(file, row, "ramp_weeks", 0.0),
     )
 
 

@@ -20,17 +20,11 @@ from exposure.risk import RiskModel, as_matrices
 from exposure.scenarios.arrays import Vector
 from exposure.scenarios.cases import Cases, Flags
 from exposure.scenarios.definitions import Assumptions, ScenarioDefinition
-from exposure.scenarios.distribution import (
-    cvar_discrete,
-    draw_durations,
-    draw_noise,
-    draw_scenarios,
-    tail_attribution,
-    tail_contributions,
-)
+from exposure.scenarios.distribution import draw_durations, draw_noise, draw_scenarios
 from exposure.scenarios.evaluating import evaluate
 from exposure.scenarios.inference import T_DEGREES, infer_many
 from exposure.scenarios.reading import scenario_definitions
+from exposure.scenarios.tails import cvar_discrete, tail_attribution, tail_contributions
 from exposure.scenarios.typed_views import View, pooled
 from exposure.scenarios.views import Posterior
 from exposure.scenarios.what_ifs import chosen_scenarios

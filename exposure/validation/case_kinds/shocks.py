@@ -12,6 +12,7 @@ from exposure.scenarios import (
     distribution,
     plausibility,
     substitution,
+    tails,
     valuation,
     views,
 )
@@ -130,14 +131,14 @@ def _worst_case(data: Data) -> Answers:
 
 
 def _cvar(data: Data) -> Answers:
-    def tail(block: str, given: Data, level: float) -> distribution.TailRisk:
+    def tail(block: str, given: Data, level: float) -> tails.TailRisk:
         if block == "gaussian":
-            return distribution.cvar_gaussian(float(given["mu"]), float(given["sigma"]), level)
+            return tails.cvar_gaussian(float(given["mu"]), float(given["sigma"]), level)
         if block == "student_t":
-            return distribution.cvar_student_t(
+            return tails.cvar_student_t(
                 float(given["nu"]), float(given["scale"]), level, float(given.get("loc", 0.0))
             )
-        return distribution.cvar_discrete(given["loss"], given["p"], level)
+        return tails.cvar_discrete(given["loss"], given["p"], level)
 
     answers: Answers = {}
     for block in ("gaussian", "student_t", "discrete"):

@@ -7,15 +7,17 @@ from scipy import stats
 from exposure.errors import ScenarioError
 from exposure.factors.draws import pert_beta
 from exposure.scenarios.distribution import (
-    cvar_discrete,
-    cvar_gaussian,
-    cvar_student_t,
     draw_durations,
     draw_noise,
     draw_scenarios,
     expected_loss,
     gaussian_copula_joint,
     scenario_mixture,
+)
+from exposure.scenarios.tails import (
+    cvar_discrete,
+    cvar_gaussian,
+    cvar_student_t,
     tail_attribution,
     tail_contributions,
 )

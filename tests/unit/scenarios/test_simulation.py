@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from exposure.errors import ScenarioError, UsageError
-from exposure.scenarios.distribution import cvar_discrete
 from exposure.scenarios.simulation import simulate
 from exposure.scenarios.stressing import stress
+from exposure.scenarios.tails import cvar_discrete
 from exposure.scenarios.typed_views import parse_view, pooled
 
 DRAWS = 2_000
