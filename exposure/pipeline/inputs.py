@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from exposure.content import PROJECT, ContentRoot, find_content
-from exposure.errors import HoldingsError, MandateError, Place, StaleData
+from exposure.errors import MandateError, Place, StaleData
 from exposure.factors.catalog import Catalog
 from exposure.portfolios.database import NamedFrame, is_named, read_named_holdings
 from exposure.portfolios.holdings import Book, load_holdings
 from exposure.portfolios.mandates import Mandate, load_mandate
 from exposure.risk import RiskModel, load_risk
+from exposure.risk.closes import CLOSE_COLUMNS, LISTING_COLUMNS, price_table
 from exposure.scenarios.reading import load_catalog
 
 if TYPE_CHECKING:
@@ -161,29 +162,14 @@ def read_prices(paths: Sequence[Path]) -> pl.DataFrame:
     HoldingsError
         If a file is missing or no table.
     """
-    frames: list[pl.DataFrame] = []
-    for path in paths:
-        try:
-            frame = (
-                pl.read_parquet(path)
-                if path.suffix == ".parquet"
-                else pl.read_csv(path, infer_schema=False)
-            )
-        except (OSError, pl.exceptions.PolarsError) as fault:
-            raise HoldingsError(
-                f"{path.name} can't be read as prices",
-                places=[Place(path.name, str(fault).splitlines()[0])],
-            ) from fault
-        frames.append(_price_types(frame))
-    return pl.concat(frames, how="diagonal")
+    return pl.concat([_price_types(price_table(path)) for path in paths], how="diagonal")
 
 
 def _price_types(frame: pl.DataFrame) -> pl.DataFrame:
     """Give the columns of a price file one name and type, whatever the vendor calls them."""
     names = {
-        "wind_code": "listing_id",
-        "ticker": "listing_id",
-        "close_adj": "close",
+        **dict.fromkeys(LISTING_COLUMNS, "listing_id"),
+        **dict.fromkeys(CLOSE_COLUMNS, "close"),
         "volume": "volume_shares",
     }
     frame = frame.rename(

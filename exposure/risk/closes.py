@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from exposure.errors import HoldingsError, Place, UsageError
+
+LISTING_COLUMNS = ("listing_id", "wind_code", "ticker")  # what vendors call the code of a listing
+CLOSE_COLUMNS = ("close", "close_adj")
+
+
+def price_table(path: Path) -> pl.DataFrame:
+    """Return a price file as it is, CSV cells as text.
+
+    Raises
+    ------
+    HoldingsError
+        If it is missing or no table.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as fault:
+        why = "does not exist" if not path.exists() else str(fault).splitlines()[0]
+        raise HoldingsError(f"{path.name} can't be read as prices: it {why}") from fault
 
 
 def checked_closes(frame: Any, key: str, what: str, as_of: date) -> pl.DataFrame:

@@ -21,16 +21,14 @@ from numpy.typing import NDArray
 
 from exposure.errors import ExposureError, HoldingsError, Place
 from exposure.portfolios.trading_rules import TradingRules
-from exposure.risk.closes import checked_closes
+from exposure.risk.closes import CLOSE_COLUMNS, LISTING_COLUMNS, checked_closes, price_table
 from exposure.risk.markets import HOME, board_of, market_column, market_of
 from exposure.risk.samples import BEYOND_LIMIT
 
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-LISTING_COLUMNS = ("listing_id", "wind_code", "ticker")  # what vendors call the code of a line
 INDEX_COLUMNS = ("index_code",)
-CLOSE_COLUMNS = ("close", "close_adj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +124,7 @@ def _first(places: Sequence[Place]) -> str:
 
 
 def _named(path: Path, wanted: Sequence[str], key: str) -> pl.DataFrame:
-    try:
-        frame = (
-            pl.read_parquet(path)
-            if path.suffix == ".parquet"
-            else pl.read_csv(path, infer_schema=False)
-        )
-    except (OSError, pl.exceptions.PolarsError) as fault:
-        why = "does not exist" if not path.exists() else str(fault).splitlines()[0]
-        raise HoldingsError(f"{path.name} can't be read as prices: it {why}") from fault
+    frame = price_table(path)
     chosen: dict[str, str] = {}
     for names, to in ((wanted, key), (("date",), "date"), (CLOSE_COLUMNS, "close")):
         found = [name for name in names if name in frame.columns]
