@@ -27,8 +27,8 @@ def price_table(path: Path) -> pl.DataFrame:
             return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as fault:
-        why = "does not exist" if not path.exists() else str(fault).splitlines()[0]
-        raise HoldingsError(f"{path.name} can't be read as prices: it {why}") from fault
+        why = "it does not exist" if not path.exists() else str(fault).splitlines()[0]
+        raise HoldingsError(f"{path.name} can't be read as prices: {why}") from fault
 
 
 def checked_closes(frame: Any, key: str, what: str, as_of: date) -> pl.DataFrame:
