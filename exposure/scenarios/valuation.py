@@ -110,7 +110,7 @@ def price_per_earnings(
 
     Examples
     --------
-    >>> price_per_earnings(0.2, 1.0, 0.3, 1.0).item()
+    >>> round(price_per_earnings(0.2, 1.0, 0.3, 1.0).item(), 6)
     0.14
     """
     w, k, p, ev = (np.asarray(a, dtype=np.float64) for a in (weight, kappa, priced, ev_over_equity))
